@@ -1,0 +1,51 @@
+"""The rules, in the order in which their findings are listed."""
+
+from lossacc_mlflow.records import Finding, RunData
+from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.dis import (
+    BestStepsDiffer,
+    FewHugeErrors,
+    HesitantCorrect,
+    LossUpAccuracyFlat,
+    OverconfidentErrors,
+)
+from lossacc_mlflow.rules.fit import AccuracyOverfitting, GeneralizationGap, LossOverfitting, TrainedPastBest
+from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
+from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning
+from lossacc_mlflow.rules.verdict import decide_discrepancy, decide_verdict, headline
+
+__all__ = ["RULES", "Rule", "apply_rules", "decide_discrepancy", "decide_verdict", "headline"]
+
+RULES: tuple[Rule, ...] = (
+    AccuracyOutOfRange(),
+    StepsDoNotMatch(),
+    MissingCurve(),
+    NonFinite(),
+    LateDivergence(),
+    NotLearning(),
+    LossOverfitting(),
+    AccuracyOverfitting(),
+    GeneralizationGap(),
+    TrainedPastBest(),
+    LossUpAccuracyFlat(),
+    BestStepsDiffer(),
+    OverconfidentErrors(),
+    HesitantCorrect(),
+    FewHugeErrors(),
+)
+
+
+def apply_rules(run: RunData, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, ...]:
+    """Ask every rule about one run.
+
+    Parameters
+    ----------
+    run : RunData
+    rules : tuple of Rule
+
+    Returns
+    -------
+    tuple of Finding
+        One for each rule, in order.
+    """
+    return tuple(rule.check(run) for rule in rules)

@@ -1,0 +1,85 @@
+"""What every rule has in common.
+
+A rule is a frozen dataclass: its docstring is its manual, its fields are its thresholds, and ``replace(rule, ...)``
+configures it. It sees one run and nothing else, and returns a finding for every run: flagged, clear, or not
+applicable where it cannot know.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import ClassVar
+
+from lossacc_mlflow.records import Evidence, Finding, Level, RunData, Split
+
+__all__ = ["JUDGED_SPLITS", "Rule", "percent", "share"]
+
+JUDGED_SPLITS: tuple[Split, ...] = ("validation", "test")
+"""Splits on which predictions are judged, the one that models are chosen by first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(ABC):
+    """One question asked of one run."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    level: ClassVar[Level]
+
+    @abstractmethod
+    def check(self, run: RunData) -> Finding:
+        """Judge one run.
+
+        Parameters
+        ----------
+        run : RunData
+
+        Returns
+        -------
+        Finding
+            Never an exception for anything that a run can hold.
+        """
+
+    def flagged(
+        self,
+        message: str,
+        evidence: Sequence[Evidence],
+        advice: str,
+        *,
+        split: Split | None = None,
+        step: int | None = None,
+        step_interval: tuple[int, int] | None = None,
+    ) -> Finding:
+        """Make the finding of a run to which the rule applies, and which a person should look at."""
+        return Finding(
+            self.code, self.title, self.level, "flagged", message, tuple(evidence), split, step, step_interval, advice
+        )
+
+    def clear(self, message: str, evidence: Sequence[Evidence] = (), *, split: Split | None = None) -> Finding:
+        """Make the finding of a run that was judged and is fine; of numbers that are not finite nobody can say so."""
+        if not all(isfinite(e.value) for e in evidence):
+            return self.not_applicable("The numbers that this rule looks at are not finite; see TRN001.", evidence)
+        return Finding(self.code, self.title, self.level, "clear", message, tuple(evidence), split)
+
+    def not_applicable(self, message: str, evidence: Sequence[Evidence] = ()) -> Finding:
+        """Make the finding of a run about which the rule cannot know; the message says what is missing."""
+        return Finding(self.code, self.title, self.level, "not_applicable", message, tuple(evidence))
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """Write a fraction for a person.
+
+    Examples
+    --------
+    >>> percent(0.9814), percent(0.00042)
+    ('98.1 %', '0.04 %')
+    """
+    if 0 < abs(fraction) < 0.5 * 10 ** -(digits + 2) or (0 < abs(fraction) < 0.001 and digits == 1):
+        return f"{100 * fraction:.2g} %"
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def share(part: float, whole: float) -> float:
+    """Divide, NaN by zero."""
+    return part / whole if whole else float("nan")

@@ -1,0 +1,338 @@
+"""FIT rules: how the model fits."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from lossacc_mlflow.curves import CurveShape, Rise
+from lossacc_mlflow.records import Evidence, Finding, Level, RunData
+from lossacc_mlflow.rules.base import Rule, percent, share
+from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
+from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
+
+__all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
+
+
+def is_up(rise: Rise, validation: CurveShape, *, min_points_since: int, max_recovery: float) -> bool:
+    """Tell whether a rise is more than noise and lasts to the end.
+
+    Parameters
+    ----------
+    rise : Rise
+    validation : CurveShape
+        The curve that rises.
+    min_points_since : int
+        Points that must follow the best one.
+    max_recovery : float
+        Share of the rise that may be lost again over the last third of the points since the best one.
+
+    Returns
+    -------
+    bool
+    """
+    lasting = rise.late_low > validation.best_value + (1 - max_recovery) * rise.absolute
+    return rise.absolute > validation.doubt and rise.points_since >= min_points_since and lasting
+
+
+@dataclass(frozen=True, slots=True)
+class LossOverfitting(Rule):
+    """The validation loss rises from a best step to the end while the train loss does not.
+
+    How it is detected: the smoothed validation loss ends more than ``max_rise`` above its best value, by more than
+    the noise of the curve explains, at least ``min_points_since`` points after it; over the last third of the points
+    since, at least 1 - ``max_recovery`` of the rise is still there (a rise that recovers is none); the train loss
+    does not rise with it (that is TRN002), and the model had learned (TRN003).
+
+    Why it matters: from the best step on the model gets worse at saying how sure it is. Its answers need not get
+    worse: whether they do is FIT002, and the case where they do not is DIS001.
+
+    What to do: keep the weights of the best step (early stopping), or regularise; if only the labels matter, see
+    whether the accuracy has suffered at all; if probabilities matter, a temperature may repair the later weights.
+
+    References
+    ----------
+    L. Prechelt, "Early stopping - but when?" (1998); the noise-aware form is our own.
+
+    Parameters
+    ----------
+    max_rise : float
+        Relative rise that is still passed over.
+    min_points_since : int
+        See above.
+    max_recovery : float
+        See above.
+    """
+
+    code: ClassVar[str] = "FIT001"
+    title: ClassVar[str] = "Loss overfitting"
+    level: ClassVar[Level] = "warning"
+    max_rise: float = 0.10
+    min_points_since: int = 2
+    max_recovery: float = 0.75
+    late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
+    not_learning: NotLearning = field(default=NotLearning(), repr=False)
+
+    def check(self, run: RunData) -> Finding:
+        """Measure the rise of the validation loss, and ask who else rises."""
+        seen = observe(run)
+        validation, rise = seen.validation_loss, seen.rise
+        if validation is None or rise is None:
+            return self.not_applicable(f"A validation loss over at least {MIN_POINTS} steps of one training is needed.")
+        evidence = [
+            Evidence("validation_rise_relative", rise.relative, self.max_rise),
+            Evidence("validation_rise", rise.absolute, validation.doubt, "loss"),
+        ]
+        if not rise.relative > self.max_rise:
+            return self.clear("The validation loss ends near its best value.", evidence)
+        if rise.absolute <= validation.doubt:
+            return self.not_applicable(
+                f"The validation loss ends {percent(rise.relative, 0)} above its best value, but its noise could "
+                "explain as much.",
+                evidence,
+            )
+        if not is_up(rise, validation, min_points_since=self.min_points_since, max_recovery=self.max_recovery):
+            return self.clear("The validation loss rises for a while, and recovers or has only just begun.", evidence)
+        if self.late_divergence.train_rises(seen):
+            return self.clear("The validation loss rises, but so does the train loss: see TRN002.", evidence)
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
+        return self.flagged(
+            self._message(seen, validation, rise),
+            [*evidence, *_costs(seen, validation, rise)],
+            _advice(seen),
+            split="validation",
+            step=rise.step,
+            step_interval=rise.interval,
+        )
+
+    def _message(self, seen: Observation, validation: CurveShape, rise: Rise) -> str:
+        text = (
+            f"The validation loss is best at {seen.step_unit} {rise.step} ({validation.best_value:.4g}) and rises by "
+            f"{percent(rise.relative, 0)} to {validation.end:.4g}"
+        )
+        train = seen.train_loss
+        if train is None:
+            return text + "; the train loss is not known, so that late divergence cannot be ruled out."
+        return text + f", while the train loss goes from {train.at(rise.step):.4g} to {train.end:.4g}."
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyOverfitting(Rule):
+    """The validation accuracy falls from its peak to the end while training goes on.
+
+    How it is detected: the smoothed validation accuracy ends below its peak by more than ``max_drop`` (or
+    ``max_drop_relative`` of a low peak, whichever is less), by more than the noise of the curve explains, at least
+    ``min_points_since`` points after it; the train accuracy does not fall as much, the train loss does not rise
+    (that is TRN002), and the model had learned (TRN003).
+
+    Why it matters: the answers themselves have got worse, not only the probabilities.
+
+    What to do: keep the weights of the best step, regularise, or get more data.
+
+    Parameters
+    ----------
+    max_drop : float
+        Fall in accuracy that is still passed over.
+    max_drop_relative : float
+        The same as a share of the peak.
+    min_points_since : int
+        Points that must follow the peak.
+    """
+
+    code: ClassVar[str] = "FIT002"
+    title: ClassVar[str] = "Accuracy overfitting"
+    level: ClassVar[Level] = "warning"
+    max_drop: float = 0.02
+    max_drop_relative: float = 0.05
+    min_points_since: int = 2
+    late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
+    not_learning: NotLearning = field(default=NotLearning(), repr=False)
+
+    def check(self, run: RunData) -> Finding:
+        """Measure the fall of the validation accuracy, and ask who else falls."""
+        seen = observe(run)
+        quality, drop = seen.validation_quality, seen.accuracy_drop
+        if quality is None or drop is None:
+            return self.not_applicable(
+                f"A validation accuracy over at least {MIN_POINTS} steps of one training is needed."
+            )
+        limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.doubt)
+        evidence = [Evidence("accuracy_drop", drop, limit)]
+        train = seen.train_quality
+        train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
+        if not drop > limit or len(quality) - 1 - quality.best < self.min_points_since:
+            return self.clear("The validation accuracy ends near its peak.", evidence)
+        if train_drop > limit or self.late_divergence.train_rises(seen):
+            return self.clear("The validation accuracy falls, but training falls apart with it.", evidence)
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
+        return self.flagged(
+            f"The validation accuracy peaks at {seen.step_unit} {quality.best_step} ({percent(quality.best_value)}) "
+            f"and falls to {percent(quality.end)}.",
+            evidence,
+            f"Keep the weights of {seen.step_unit} {quality.best_step}, and regularise.",
+            split="validation",
+            step=quality.best_step,
+            step_interval=(quality.best_step, quality.best_step),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralizationGap(Rule):
+    """The model does much better on its training data, though the validation loss does not rise.
+
+    How it is detected: the validation loss ends at least ``min_ratio`` times the train loss. Where both were logged
+    over at least ``min_points`` steps, the train loss must also have fallen by ``min_fall`` since the validation loss
+    first came within ``near`` of its minimum, within the first ``before`` of the run: training that no longer paid.
+    A rise is FIT001, a late divergence TRN002; then this rule is clear.
+
+    Why it matters: a gap alone is no fault (every good model has one, a random forest a wide one); it says that the
+    training figures are no estimate of what the model can do, and that more data or regularisation may pay.
+
+    What to do: choose models by validation figures; try more regularisation or more data, and see whether the
+    validation loss falls.
+
+    Parameters
+    ----------
+    min_ratio, near, min_fall, before : float
+        See above.
+    min_points : int
+        Steps from which on the course of the curves is looked at.
+    """
+
+    code: ClassVar[str] = "FIT003"
+    title: ClassVar[str] = "Generalization gap without a rise"
+    level: ClassVar[Level] = "note"
+    min_ratio: float = 1.5
+    near: float = 0.05
+    min_fall: float = 1 / 3
+    before: float = 0.75
+    min_points: int = 12
+    loss_overfitting: LossOverfitting = field(default=LossOverfitting(), repr=False)
+    late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
+
+    def check(self, run: RunData) -> Finding:
+        """Compare the losses at the end, and what the last part of the training paid."""
+        seen = observe(run)
+        train_end, validation_end = seen.train_loss_final, seen.validation_loss_final
+        if train_end is None or validation_end is None or train_end < 0:
+            return self.not_applicable("Train and validation loss are both needed, and must not be negative.")
+        evidence = [
+            Evidence("validation_over_train_loss", share(validation_end, train_end), self.min_ratio),
+            Evidence("generalization_gap_loss", validation_end - train_end, None, "loss"),
+        ]
+        if seen.train_quality_final is not None and seen.validation_quality_final is not None:
+            gap = seen.train_quality_final - seen.validation_quality_final
+            evidence.append(Evidence("generalization_gap_accuracy", gap))
+        if not validation_end >= self.min_ratio * train_end or validation_end <= 0:
+            return self.clear("Train and validation loss end close to each other.", evidence)
+        if any(rule.check(run).status == "flagged" for rule in (self.loss_overfitting, self.late_divergence)):
+            return self.clear("The validation loss rises: see FIT001 and TRN002.", evidence)
+        train, validation = seen.train_loss, seen.validation_loss
+        if train is not None and validation is not None and len(validation) >= self.min_points:
+            since = self._no_longer_paid(train, validation)
+            if since is None:
+                return self.clear("The gap is wide, but the validation loss improved along with training.", evidence)
+            return self._gap(seen, evidence, f", and has hardly improved since {seen.step_unit} {since}", since)
+        return self._gap(seen, evidence, "", None)
+
+    def _gap(self, seen: Observation, evidence: list[Evidence], since: str, step: int | None) -> Finding:
+        return self.flagged(
+            f"The validation loss ({seen.validation_loss_final:.4g}) is {evidence[0].value:.1f} times the train loss "
+            f"({seen.train_loss_final:.4g}){since}.",
+            evidence,
+            "No fault by itself: judge the model by its validation figures, and see whether regularisation or more "
+            "data lowers the validation loss.",
+            split="validation",
+            step=step,
+        )
+
+    def _no_longer_paid(self, train: CurveShape, validation: CurveShape) -> int | None:
+        """The step since which train fell by a third and validation by almost nothing; None if there is none."""
+        low = validation.best_value
+        first = int(np.argmax(validation.smooth <= low + self.near * abs(low)))
+        step = int(validation.step[first])
+        fallen = train.at(step) - train.end >= self.min_fall * abs(train.at(step))
+        return step if fallen and first <= self.before * (len(validation) - 1) else None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedPastBest(Rule):
+    """Training went on well past the best step, and its last state is the worse one.
+
+    How it is detected: at least ``min_share`` of the steps, and at least ``min_points_since`` points, come after the
+    best smoothed validation loss, and the last level is worse than it by more than ``max_loss`` of it and by more
+    than noise explains.
+
+    Why it matters: who takes the last weights takes a worse model, and the steps since were paid for nothing.
+
+    What to do: restore the weights of the best step; stop early with a patience shorter than the steps wasted here.
+
+    Parameters
+    ----------
+    min_share : float
+        Share of the steps after the best one.
+    min_points_since : int
+        Points after the best one.
+    max_loss : float
+        Relative loss given up that is still passed over.
+    """
+
+    code: ClassVar[str] = "FIT005"
+    title: ClassVar[str] = "Trained past the best step"
+    level: ClassVar[Level] = "note"
+    min_share: float = 0.2
+    min_points_since: int = 3
+    max_loss: float = 0.02
+
+    def check(self, run: RunData) -> Finding:
+        """Count the steps since the best one, and what they cost."""
+        seen = observe(run)
+        validation, rise = seen.validation_loss, seen.rise
+        if validation is None or rise is None:
+            return self.not_applicable(f"A validation loss over at least {MIN_POINTS} steps of one training is needed.")
+        first, last = int(validation.step[0]), int(validation.step[-1])
+        wasted = last - rise.step
+        evidence = [
+            Evidence("share_of_steps_since_best", share(wasted, last - first), self.min_share),
+            Evidence("loss_given_up_relative", rise.relative, self.max_loss),
+            Evidence("steps_since_best", wasted, None, seen.step_unit),
+        ]
+        late = wasted >= self.min_share * (last - first) and rise.points_since >= self.min_points_since
+        if not (late and rise.relative > self.max_loss and rise.absolute > validation.doubt):
+            return self.clear("The last state is about as good as the best one.", evidence)
+        return self.flagged(
+            f"The best {seen.step_unit} was {rise.step}; the {wasted} steps since "
+            f"({percent(wasted / (last - first), 0)} of the run) made the validation loss {percent(rise.relative, 0)} "
+            "worse.",
+            evidence,
+            f"Restore the weights of {seen.step_unit} {rise.step}, or stop early.",
+            split="validation",
+            step=rise.step,
+            step_interval=rise.interval,
+        )
+
+
+def _costs(seen: Observation, validation: CurveShape, rise: Rise) -> list[Evidence]:
+    """What was given up since the best step."""
+    costs = [
+        Evidence("loss_given_up", rise.absolute, None, "loss"),
+        Evidence("steps_since_best", int(validation.step[-1]) - rise.step, None, seen.step_unit),
+    ]
+    if seen.accuracy_drop is not None:
+        costs.append(Evidence(f"{seen.quality_name}_given_up", seen.accuracy_drop))
+    return costs
+
+
+def _advice(seen: Observation) -> str:
+    step = "" if seen.rise is None else f"{seen.step_unit} {seen.rise.step}"
+    drop, quality = seen.accuracy_drop, seen.validation_quality
+    if drop is None or quality is None:
+        return f"Keep the weights of {step}, or regularise; log the accuracy too, to see whether answers got worse."
+    if drop <= max(0.01, quality.doubt):
+        return (
+            f"If you need probabilities, keep the weights of {step} or calibrate the last ones; if only the answers "
+            f"count, the last state is as good ({percent(quality.end)} against {percent(quality.best_value)} at best)."
+        )
+    return f"Keep the weights of {step}: the answers got worse too; then regularise, or get more data."

@@ -1,0 +1,191 @@
+"""LOG rules: what was logged cannot be right, or is missing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lossacc_mlflow.curves import loss_curve, quality_curve
+from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
+from lossacc_mlflow.rules.base import Rule
+
+__all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
+
+_FRACTIONS = ("accuracy", "balanced_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyOutOfRange(Rule):
+    """An accuracy lies outside 0..1: it was logged in percent, or it is no accuracy.
+
+    How it is detected: the largest or smallest finite value of any accuracy curve lies outside [0, ``max_value``].
+    Values up to ``max_percent`` are read as percent; larger or negative ones cannot be an accuracy at all.
+
+    Why it matters: every statement about loss and accuracy (chance level, error rate, bounds) multiplies by the
+    error 1 - accuracy. 98.1 instead of 0.981 makes all of them meaningless.
+
+    What to do: log a fraction (divide by 100). If the target is a number, as in a regression, log an error or R²
+    instead of an accuracy.
+
+    Parameters
+    ----------
+    max_value : float
+        Largest value that passes as a fraction; a little above 1 for rounding.
+    max_percent : float
+        Largest value that passes as a percentage.
+    """
+
+    code: ClassVar[str] = "LOG001"
+    title: ClassVar[str] = "Accuracy in percent or out of range"
+    level: ClassVar[Level] = "error"
+    max_value: float = 1.0 + 1e-6
+    max_percent: float = 100.0 + 1e-4
+
+    def check(self, run: RunData) -> Finding:
+        """Hold every accuracy curve against the range of a fraction."""
+        curves = [c for c in run.curves if c.metric.name in _FRACTIONS and np.isfinite(c.value).any()]
+        if not curves:
+            return self.not_applicable("No accuracy was logged.")
+        worst = max(curves, key=lambda c: max(_largest(c) - 1, -_smallest(c)))
+        low, high = _smallest(worst), _largest(worst)
+        if low >= 0 and high <= self.max_value:
+            return self.clear("Every accuracy lies between 0 and 1.", [Evidence("largest_accuracy", high)])
+        percent = low >= 0 and high <= self.max_percent
+        outside = (worst.value > self.max_value) | (worst.value < 0)
+        step = int(worst.step[np.argmax(outside)])
+        evidence = [Evidence("largest_accuracy", high, self.max_value), Evidence("smallest_accuracy", low, 0.0)]
+        what = "was logged in percent" if percent else "is no accuracy: no fraction and no percentage"
+        return self.flagged(
+            f"'{worst.key}' runs from {low:.4g} to {high:.4g}: it {what}.",
+            evidence,
+            "Log it as a fraction: divide by 100."
+            if percent
+            else "Check what is logged under this key; a score of a regression is no accuracy.",
+            split=worst.split,
+            step=step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepsDoNotMatch(Rule):
+    """Steps are repeated or out of order, or train and validation count in different steps.
+
+    How it is detected: a curve has more than ``max_repeated`` points whose step was logged again later, or more than
+    ``max_unsorted`` points logged after a greater step; or train and validation loss count in the same unit but one
+    reaches more than ``max_ratio`` times the last step of the other.
+
+    Why it matters: a resumed run repeats steps, a train curve per batch beside a validation curve per epoch shares
+    numbers that do not mean the same moment. Onset, best step and gap then compare different moments.
+
+    What to do: log both curves against the same step (the epoch, or the global step for both). The later of repeated
+    points is used here.
+
+    Parameters
+    ----------
+    max_repeated : int
+        Repeated points that are still passed over in silence.
+    max_unsorted : int
+        Points out of order that are still passed over in silence.
+    max_ratio : float
+        Largest ratio of the last steps of train and validation.
+    """
+
+    code: ClassVar[str] = "LOG004"
+    title: ClassVar[str] = "Steps repeated, or split axes do not match"
+    level: ClassVar[Level] = "warning"
+    max_repeated: int = 0
+    max_unsorted: int = 0
+    max_ratio: float = 2.0
+
+    def check(self, run: RunData) -> Finding:
+        """Look at the steps of every curve, and at the axes of the two losses."""
+        if not any(len(c) for c in run.curves):
+            return self.not_applicable("No curve was logged.")
+        worst = max(run.curves, key=lambda c: c.n_repeated + c.n_unsorted)
+        if worst.n_repeated > self.max_repeated or worst.n_unsorted > self.max_unsorted:
+            return self.flagged(
+                f"'{worst.key}' has {worst.n_repeated} repeated steps and {worst.n_unsorted} points out of order; "
+                "the latest value of each step is used.",
+                [
+                    Evidence("repeated_steps", worst.n_repeated, self.max_repeated),
+                    Evidence("unsorted_points", worst.n_unsorted, self.max_unsorted),
+                ],
+                "Count steps on when a run is resumed, and log each step once.",
+                split=worst.split,
+            )
+        return self._compare_axes(run)
+
+    def _compare_axes(self, run: RunData) -> Finding:
+        train, validation = loss_curve(run, "train"), loss_curve(run, "validation")
+        if train is None or validation is None or not len(train) or not len(validation):
+            return self.clear("No step is repeated.")
+        ends = sorted([int(train.step[-1]), int(validation.step[-1])])
+        several = min(len(train), len(validation)) > 1
+        if several and train.step_unit == validation.step_unit and ends[1] > self.max_ratio * max(ends[0], 1):
+            return self.flagged(
+                f"'{train.key}' ends at step {train.step[-1]}, '{validation.key}' at step {validation.step[-1]}: "
+                "they do not count the same thing (batches and epochs?).",
+                [Evidence("ratio_of_last_steps", ends[1] / max(ends[0], 1), self.max_ratio)],
+                "Log both against the same step: the epoch, or the global step for both.",
+            )
+        return self.clear("No step is repeated, and train and validation share their axis.")
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCurve(Rule):
+    """A curve is missing without which loss and accuracy cannot be judged.
+
+    How it is detected: train loss, validation loss, train accuracy and validation accuracy (R² in a regression) are
+    looked up under every known spelling; one without a finite value counts as missing.
+
+    Why it matters: overfitting shows in validation curves only, and a disagreement of loss and accuracy only where
+    both are known on the same split. What is not logged cannot be judged, and is not called healthy.
+
+    What to do: log the missing curve under a key such as ``val_loss``, or name yours with
+    ``--key 'my_key=validation:log_loss'``.
+
+    Parameters
+    ----------
+    min_points : int
+        Finite points that a curve needs in order not to count as missing.
+    """
+
+    code: ClassVar[str] = "LOG005"
+    title: ClassVar[str] = "A needed curve is missing"
+    level: ClassVar[Level] = "note"
+    min_points: int = 1
+
+    def check(self, run: RunData) -> Finding:
+        """Look up the four curves that the other rules need."""
+        wanted: dict[str, Curve | None] = {
+            "train loss": loss_curve(run, "train"),
+            "validation loss": loss_curve(run, "validation"),
+            "train accuracy": quality_curve(run, "train"),
+            "validation accuracy": quality_curve(run, "validation"),
+        }
+        missing = [name for name, curve in wanted.items() if _n_finite(curve) < self.min_points]
+        evidence = [Evidence("missing_curves", len(missing), 0)]
+        if not missing:
+            return self.clear("Loss and accuracy of train and validation are there.", evidence)
+        seen = [f"{c.key or c.metric.name} ({len(c)} points)" for c in run.curves]
+        others = [*run.other_keys[:10], *(["..."] if len(run.other_keys) > 10 else [])]
+        message = f"No {', no '.join(missing)}. There is {', '.join(seen) if seen else 'no curve'}"
+        message += f"; not understood: {', '.join(others)}." if others else "."
+        return self.flagged(
+            message,
+            evidence,
+            "Log it under a key such as 'val_loss' or 'val_accuracy', or map yours with "
+            "--key 'my_key=validation:log_loss'.",
+        )
+
+
+def _largest(curve: Curve) -> float:
+    return float(curve.value[np.isfinite(curve.value)].max())
+
+
+def _smallest(curve: Curve) -> float:
+    return float(curve.value[np.isfinite(curve.value)].min())
+
+
+def _n_finite(curve: Curve | None) -> int:
+    return 0 if curve is None else int(np.isfinite(curve.value).sum())

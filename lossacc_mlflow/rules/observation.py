@@ -1,0 +1,130 @@
+"""What the curve rules look at, taken from a run once: the shapes of its curves and its chance level."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lossacc_mlflow.curves import (
+    CurveShape,
+    Rise,
+    is_over_steps,
+    loss_curve,
+    measure_rise,
+    quality_curve,
+    shape_of,
+)
+from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
+
+__all__ = ["MIN_POINTS", "Observation", "chance_level", "observe"]
+
+MIN_POINTS = 5
+"""Finite points below which nothing is said about the course of a curve."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """Shapes of the curves of one run; None where a curve is missing or holds no finite value.
+
+    ``train_loss``, ``validation_loss``, ``train_quality`` and ``validation_quality`` are over steps of one training
+    and have at least five finite points. ``*_final`` is the level at the end of any curve, also of a single point
+    or of scores against training-set size. Quality is accuracy, R² in a regression.
+    """
+
+    train_loss: CurveShape | None
+    validation_loss: CurveShape | None
+    train_quality: CurveShape | None
+    validation_quality: CurveShape | None
+    train_loss_final: float | None
+    validation_loss_final: float | None
+    train_quality_final: float | None
+    validation_quality_final: float | None
+    accuracy: CurveShape | None
+    """Accuracy, of any length, of the split that says most about chance: validation, test, then train."""
+    train_loss_any: CurveShape | None
+    """Train loss of any length."""
+    loss_name: str
+    quality_name: str
+    step_unit: StepUnit
+    chance: float | None
+    rise: Rise | None
+    """How far the validation loss has climbed since its best step."""
+
+    @property
+    def accuracy_drop(self) -> float | None:
+        """Fall of the validation quality from its best smoothed value to its end."""
+        quality = self.validation_quality
+        return None if quality is None else quality.best_value - quality.end
+
+
+@lru_cache(maxsize=128)
+def observe(run: RunData) -> Observation:
+    """Take from a run what the curve rules look at; remembered for each run object.
+
+    Parameters
+    ----------
+    run : RunData
+
+    Returns
+    -------
+    Observation
+    """
+    train, validation = loss_curve(run, "train"), loss_curve(run, "validation")
+    train_quality, validation_quality = quality_curve(run, "train"), quality_curve(run, "validation")
+    shown = validation or train
+    rising = _course(validation)
+    return Observation(
+        train_loss=_course(train),
+        validation_loss=rising,
+        train_quality=_course(train_quality),
+        validation_quality=_course(validation_quality),
+        train_loss_final=_final(train),
+        validation_loss_final=_final(validation),
+        train_quality_final=_final(train_quality),
+        validation_quality_final=_final(validation_quality),
+        accuracy=_accuracy(run),
+        train_loss_any=None if train is None else shape_of(train),
+        loss_name="" if shown is None else shown.metric.name,
+        quality_name="" if validation_quality is None else validation_quality.metric.name,
+        step_unit="epoch" if shown is None else shown.step_unit,
+        chance=chance_level(run),
+        rise=None if rising is None else measure_rise(rising),
+    )
+
+
+def chance_level(run: RunData) -> float | None:
+    """Return the accuracy of a model that looks at no input.
+
+    Parameters
+    ----------
+    run : RunData
+
+    Returns
+    -------
+    float or None
+        The share of the largest class where it is known, and at least one over the number of classes; None where
+        neither is known.
+    """
+    candidates = [1 / run.n_classes] if run.n_classes else []
+    if run.majority_accuracy is not None:
+        candidates.append(run.majority_accuracy)
+    if run.class_counts:
+        candidates.append(max(run.class_counts.values()) / sum(run.class_counts.values()))
+    return max(candidates, default=None)
+
+
+def _course(curve: Curve | None) -> CurveShape | None:
+    """Shape of a curve over the steps of one training, long enough to have a course."""
+    if curve is None or not is_over_steps(curve):
+        return None
+    shape = shape_of(curve)
+    return shape if shape is not None and len(shape) >= MIN_POINTS else None
+
+
+def _final(curve: Curve | None) -> float | None:
+    shape = None if curve is None else shape_of(curve)
+    return None if shape is None else shape.end
+
+
+def _accuracy(run: RunData) -> CurveShape | None:
+    splits: tuple[Split, ...] = ("validation", "test", "train")
+    curves = (quality_curve(run, split) for split in splits)
+    return next((shape_of(c) for c in curves if c is not None and c.metric.name == "accuracy"), None)

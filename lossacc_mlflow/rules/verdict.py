@@ -1,0 +1,175 @@
+"""From findings to one verdict and one discrepancy, as words that can be sorted and filtered."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve
+from lossacc_mlflow.records import Discrepancy, Finding, RunData, Verdict
+from lossacc_mlflow.rules.observation import Observation, observe
+
+__all__ = ["decide_discrepancy", "decide_verdict", "headline"]
+
+
+def decide_verdict(run: RunData, findings: Sequence[Finding]) -> Verdict:
+    """Say in one word how the training went; the first that applies.
+
+    Parameters
+    ----------
+    run : RunData
+    findings : sequence of Finding
+        Of all rules.
+
+    Returns
+    -------
+    str
+        ``not_enough_information`` where fewer than five finite points of train and validation are known, or where
+        the validation loss ends above its best by what noise could explain and no accuracy decides.
+    """
+    found = {f.code: f for f in findings}
+    seen = observe(run)
+    if _ends_non_finite(run) or _flagged(found, "TRN002"):
+        return "diverged"
+    if not _has_course(seen) or _is_in_doubt(found, seen):
+        return "not_enough_information"
+    if _flagged(found, "TRN003"):
+        return "not_learning"
+    if _flagged(found, "FIT002"):
+        return "overfitting"
+    if _flagged(found, "FIT001"):
+        return "overfitting" if seen.validation_quality is None else "loss_overfitting"
+    if _flagged(found, "FIT004"):
+        return "underfitting"
+    if _flagged(found, "TRN001") or _flagged(found, "TRN004"):
+        return "unstable"
+    if _flagged(found, "TRN006"):
+        return "still_improving"
+    return "healthy"
+
+
+def decide_discrepancy(run: RunData, findings: Sequence[Finding]) -> Discrepancy:
+    """Say in one word why loss and accuracy disagree; the first that applies.
+
+    Parameters
+    ----------
+    run : RunData
+    findings : sequence of Finding
+        Of all rules.
+
+    Returns
+    -------
+    str
+    """
+    found = {f.code: f for f in findings}
+    if any(_flagged(found, code) for code in ("LOG001", "LOG002", "LOG003")):
+        return "infeasible_values"
+    if _flagged(found, "LOG006"):
+        return "penalty_in_loss"
+    if _flagged(found, "DIS007"):
+        return "imbalance"
+    largest = max(_costs_in_nats(run, found).items(), key=lambda item: item[1], default=None)
+    if largest is not None:
+        return largest[0]
+    if _flagged(found, "DIS006"):
+        return "calibration"
+    if _flagged(found, "DIS001"):
+        return "loss_up_accuracy_flat"
+    if _flagged(found, "DIS002"):
+        return "unknown"
+    both = any(
+        split in run.predictions or (loss_curve(run, split) is not None and quality_curve(run, split) is not None)
+        for split in ("validation", "test")
+    )
+    return "none" if both else "not_enough_information"
+
+
+def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
+    """Choose the sentences that a person should read first.
+
+    Parameters
+    ----------
+    verdict : str
+    findings : sequence of Finding
+
+    Returns
+    -------
+    str
+        The message of the finding that decided the verdict, and of the gravest discrepancy.
+    """
+    flagged = {f.code: f for f in findings if f.status == "flagged"}
+    decisive = next((flagged[code] for code in _DECISIVE.get(verdict, ()) if code in flagged), None)
+    first = decisive.message if decisive is not None else _WORDS[verdict]
+    attributed = [flagged[code].message for code in ("LOG001", "DIS005", "DIS003", "DIS004") if code in flagged]
+    return " ".join([first, *attributed[:1]])
+
+
+_DECISIVE: Mapping[Verdict, tuple[str, ...]] = {
+    "diverged": ("TRN002", "TRN001"),
+    "not_learning": ("TRN003",),
+    "overfitting": ("FIT002", "FIT001"),
+    "loss_overfitting": ("FIT001",),
+    "underfitting": ("FIT004",),
+    "unstable": ("TRN001", "TRN004"),
+    "still_improving": ("TRN006",),
+    "not_enough_information": ("LOG005",),
+}
+
+_WORDS: Mapping[Verdict, str] = {
+    "diverged": "The last values are not finite.",
+    "not_enough_information": (
+        "What was logged does not suffice to judge the course of the training: train and validation loss over at "
+        "least five steps of one training are needed."
+    ),
+    "not_learning": "The model does not get past chance.",
+    "overfitting": "The model overfits.",
+    "loss_overfitting": "The validation loss rises while the accuracy holds.",
+    "underfitting": "The model does no better than a baseline.",
+    "unstable": "The curves jump.",
+    "still_improving": "The validation loss was still falling at the end.",
+    "healthy": "The validation loss ends near its best value, and the model has learned.",
+}
+
+
+def _flagged(found: Mapping[str, Finding], code: str) -> bool:
+    return code in found and found[code].status == "flagged"
+
+
+def _ends_non_finite(run: RunData) -> bool:
+    """Whether the last logged value of a loss or accuracy over steps is NaN or infinite."""
+    return any(len(c) and is_over_steps(c) and not np.isfinite(c.value[-1]) for c in run.curves)
+
+
+def _has_course(seen: Observation) -> bool:
+    """Whether train and validation are both known over enough steps, by loss or by accuracy."""
+    by_loss = seen.train_loss is not None and seen.validation_loss is not None
+    by_quality = seen.train_quality is not None and seen.validation_quality is not None
+    return by_loss or by_quality
+
+
+def _is_in_doubt(found: Mapping[str, Finding], seen: Observation) -> bool:
+    """Whether the loss ends above its best by what noise could explain, with no accuracy to decide."""
+    rise = found.get("FIT001")
+    if rise is None or rise.status != "not_applicable" or seen.validation_quality is not None:
+        return False
+    return any(
+        e.name == "validation_rise_relative" and e.threshold is not None and e.value > e.threshold
+        for e in rise.evidence
+    )
+
+
+def _costs_in_nats(run: RunData, found: Mapping[str, Finding]) -> dict[Discrepancy, float]:
+    """What each attributed cause adds to the loss, per sample."""
+    costs: dict[Discrepancy, float] = {}
+    if _flagged(found, "DIS005"):
+        split = found["DIS005"].split
+        summary = run.predictions[split] if split is not None else None
+        costs["few_huge_errors"] = 0.0 if summary is None else summary.loss_share_huge_errors * summary.log_loss
+    if _flagged(found, "DIS003"):
+        costs["overconfident_errors"] = _value(found["DIS003"], "calibration_loss_incorrect")
+    if _flagged(found, "DIS004"):
+        costs["hesitant_correct"] = _value(found["DIS004"], "calibration_loss_correct")
+    return costs
+
+
+def _value(finding: Finding, name: str) -> float:
+    return next((e.value for e in finding.evidence if e.name == name), 0.0)
