@@ -1,1 +1,85 @@
-"""Why do the loss and the accuracy of a training run disagree, and is it overfitting? Answers in MLflow."""
+"""Is it learning, is it overfitting, and why do its loss and its accuracy disagree? Answers in MLflow.
+
+The names below are loaded at first use, so that importing the package costs next to nothing.
+
+>>> import lossacc_mlflow
+>>> bounds = lossacc_mlflow.loss_bounds(accuracy=0.991, loss=0.2544, n_classes=10)
+>>> f"{bounds.removable_loss / bounds.loss:.0%} of this loss is removable without changing a prediction"
+'72% of this loss is removable without changing a prediction'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossacc_mlflow.bounds import loss_bounds
+    from lossacc_mlflow.errors import InputError, LossaccError, StoreError
+    from lossacc_mlflow.loggers.base import log_curves, log_predictions
+    from lossacc_mlflow.pairing import compare_predictions
+    from lossacc_mlflow.pipeline import compare, diagnose, judge
+    from lossacc_mlflow.predictions import summarize_predictions
+    from lossacc_mlflow.records import (
+        Comparison,
+        Curve,
+        Diagnosis,
+        Finding,
+        LossBounds,
+        PairedComparison,
+        PredictionSummary,
+        RunData,
+    )
+    from lossacc_mlflow.store import read_run
+
+__all__ = [
+    "Comparison",
+    "Curve",
+    "Diagnosis",
+    "Finding",
+    "InputError",
+    "LossBounds",
+    "LossaccError",
+    "PairedComparison",
+    "PredictionSummary",
+    "RunData",
+    "StoreError",
+    "compare",
+    "compare_predictions",
+    "diagnose",
+    "judge",
+    "log_curves",
+    "log_predictions",
+    "loss_bounds",
+    "read_run",
+    "summarize_predictions",
+]
+
+_HOMES = {
+    "bounds": ("loss_bounds",),
+    "errors": ("InputError", "LossaccError", "StoreError"),
+    "loggers.base": ("log_curves", "log_predictions"),
+    "pairing": ("compare_predictions",),
+    "pipeline": ("compare", "diagnose", "judge"),
+    "predictions": ("summarize_predictions",),
+    "records": (
+        "Comparison",
+        "Curve",
+        "Diagnosis",
+        "Finding",
+        "LossBounds",
+        "PairedComparison",
+        "PredictionSummary",
+        "RunData",
+    ),
+    "store": ("read_run",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (any public name, PEP 562)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

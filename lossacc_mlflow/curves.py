@@ -307,7 +307,8 @@ def _window(value: FloatArray, noise: float) -> int:
     if n < _MIN_POINTS_TO_SMOOTH:
         return 1
     level = 0.02 * float(np.median(np.abs(value)))
-    wanted = (noise / level) ** 2 if level > 0 else 0.0
+    # Beyond n the answer is the same, and squares of what floats can hold need not fit a float.
+    wanted = min(noise / level, float(n)) ** 2 if level > 0 else 0.0
     return int(np.clip(wanted, max(3, n / 20), max(3, n / 5))) // 2 * 2 + 1
 
 

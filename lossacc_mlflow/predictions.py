@@ -23,6 +23,7 @@ N_BINS = 15
 """Equal-width confidence bins (lo, hi] of the reliability diagram and of the ECE (Guo et al. 2017)."""
 
 _SUM_TOLERANCE = 1e-3
+_ROUNDING = 1e-6
 
 
 def make_predictions(
@@ -183,12 +184,13 @@ def _checked_probabilities(y_proba: ArrayLike) -> NDArray[np.floating[Any]]:
         )
     total = proba.sum(axis=1, dtype=np.float64)
     worst = float(np.abs(total - 1).max())
-    if proba.min() < 0 or worst > _SUM_TOLERANCE:
+    eps = float(np.finfo(proba.dtype).eps)
+    if proba.min() < 0 or worst > max(_SUM_TOLERANCE, 10 * eps):
         raise PredictionsError(
             f"rows of y_proba sum to {total.min():.4g} .. {total.max():.4g}, their smallest entry is "
             f"{proba.min():.4g}: these are no probabilities. Pass softmax(logits), or predict_proba(X)."
         )
-    if worst > np.sqrt(np.finfo(proba.dtype).eps):
+    if worst > max(_ROUNDING, 10 * eps):
         proba = (proba / total[:, None]).astype(proba.dtype)
     return proba
 

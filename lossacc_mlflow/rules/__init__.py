@@ -1,7 +1,7 @@
 """The rules, in the order in which their findings are listed."""
 
 from lossacc_mlflow.records import Finding, RunData
-from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.base import Question, Rule
 from lossacc_mlflow.rules.dis import (
     BestStepsDiffer,
     FewHugeErrors,
@@ -14,7 +14,7 @@ from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNo
 from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning
 from lossacc_mlflow.rules.verdict import decide_discrepancy, decide_verdict, headline
 
-__all__ = ["RULES", "Rule", "apply_rules", "decide_discrepancy", "decide_verdict", "headline"]
+__all__ = ["RULES", "Question", "Rule", "apply_rules", "decide_discrepancy", "decide_verdict", "headline"]
 
 RULES: tuple[Rule, ...] = (
     AccuracyOutOfRange(),

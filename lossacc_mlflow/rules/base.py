@@ -13,19 +13,24 @@ from typing import ClassVar
 
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData, Split
 
-__all__ = ["JUDGED_SPLITS", "Rule", "percent", "share"]
+__all__ = ["JUDGED_SPLITS", "Question", "Rule", "percent", "share"]
 
 JUDGED_SPLITS: tuple[Split, ...] = ("validation", "test")
 """Splits on which predictions are judged, the one that models are chosen by first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(ABC):
-    """One question asked of one run."""
+class Question(ABC):
+    """What rules of one run and rules across runs share: a code, a title, a level, and a docstring as manual."""
 
     code: ClassVar[str]
     title: ClassVar[str]
     level: ClassVar[Level]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Question):
+    """One question asked of one run."""
 
     @abstractmethod
     def check(self, run: RunData) -> Finding:

@@ -1,0 +1,142 @@
+"""What every logger uses: curves and predictions, from training code to the active run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+import mlflow
+from numpy.typing import ArrayLike
+
+from lossacc_mlflow import store
+from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.keys import OWN_PREFIX, parse_key
+from lossacc_mlflow.predictions import judge_predictions, make_predictions
+from lossacc_mlflow.records import Artifact, Predictions, PredictionSummary, Split, StepUnit
+
+__all__ = ["log_curves", "log_predictions"]
+
+
+def log_curves(
+    values: Mapping[str, Sequence[float]],
+    *,
+    step: Sequence[int] | None = None,
+    step_unit: StepUnit = "epoch",
+    loss: str | None = None,
+    n_classes: int | None = None,
+    class_counts: Mapping[str, int] | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Log whole curves to a run, in a few batches.
+
+    Parameters
+    ----------
+    values : mapping of str to sequence of float, each of length n_steps
+        By key, such as ``train_loss``, ``val_loss``, ``train_accuracy``, ``val_accuracy``.
+    step : sequence of int, length n_steps, optional
+        1 to n_steps by default.
+    step_unit : {"epoch", "iteration", "n_estimators", "n_samples", "global_step"}
+    loss : str, optional
+        What ``*_loss`` is, such as ``log_loss``; rules that need to know are not applicable without it.
+    n_classes : int, optional
+    class_counts : mapping of class label to count, optional
+        In the training data.
+    run_id : str, optional
+        The active run by default.
+
+    Raises
+    ------
+    InputError
+        If no run is active and none is given, a key is not known, or lengths differ.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    lengths = {len(series) for series in values.values()}
+    steps = list(range(1, max(lengths, default=0) + 1)) if step is None else [int(s) for s in step]
+    if lengths - {len(steps)}:
+        raise InputError(f"curves have {sorted(lengths)} values for {len(steps)} steps: give one value a step.")
+    unknown = [key for key in values if parse_key(key) is None]
+    if unknown:
+        raise InputError(
+            f"no curve would be recognised under {', '.join(map(repr, unknown))}: use keys such as 'train_loss', "
+            "'val_loss', 'train_accuracy', 'val_accuracy'."
+        )
+    tags: dict[str, str] = {"lossacc.step_unit": step_unit}
+    if loss is not None:
+        tags["lossacc.loss"] = loss
+    if n_classes is not None:
+        tags["lossacc.n_classes"] = str(n_classes)
+    if class_counts is not None:
+        tags["lossacc.class_counts"] = json.dumps({str(k): int(v) for k, v in class_counts.items()})
+    run = _run_id(run_id)
+    store.log_points(run, {key: (steps, [float(v) for v in series]) for key, series in values.items()})
+    store.set_tags(run, tags)
+
+
+def log_predictions(
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    split: Split = "validation",
+    *,
+    sample_id: Sequence[object] | None = None,
+    labels: Sequence[object] | None = None,
+    run_id: str | None = None,
+) -> PredictionSummary:
+    """Log what the predictions of one split say: a summary, and a few numbers a sample.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+    y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
+    split : {"train", "validation", "test"}
+    sample_id : sequence of length n_samples, optional
+        By which samples are matched across runs; their position by default.
+    labels : sequence of length n_classes, optional
+        The class of each column.
+    run_id : str, optional
+        The active run by default.
+
+    Returns
+    -------
+    PredictionSummary
+
+    Raises
+    ------
+    PredictionsError
+        If labels and probabilities do not fit together; nothing is logged then.
+    InputError
+        If no run is active and none is given.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    predictions = make_predictions(y_true, y_proba, split=split, labels=labels, sample_id=sample_id)
+    run = _run_id(run_id)
+    summary, samples = judge_predictions(predictions)
+    folder = f"{OWN_PREFIX}predictions/{split}"
+    store.log_artifacts(
+        run,
+        [
+            Artifact(f"{folder}.parquet", store.encode_samples(samples)),
+            Artifact(f"{folder}.json", store.encode_summary(summary)),
+        ],
+    )
+    store.set_tags(
+        run,
+        {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": _digest(predictions)},
+    )
+    return summary
+
+
+def _run_id(run_id: str | None) -> str:
+    if run_id is not None:
+        return run_id
+    active = mlflow.active_run()
+    if active is None:
+        raise InputError("no run is active: call this inside 'with mlflow.start_run():', or pass run_id.")
+    return str(active.info.run_id)
+
+
+def _digest(predictions: Predictions) -> str:
+    """What tells whether two runs were judged on the same samples: their ids, else their labels in order."""
+    if predictions.sample_id is not None:
+        return sha256("\n".join(predictions.sample_id).encode()).hexdigest()[:16]
+    return sha256(predictions.y_true.tobytes()).hexdigest()[:16]

@@ -1,0 +1,326 @@
+"""All that a diagnosis or a comparison leaves behind: pictures, tables, report, metrics, tags and note."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from math import isfinite, isnan
+
+from matplotlib.figure import Figure
+
+from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, shape_of, summarize_curve
+from lossacc_mlflow.keys import OWN_PREFIX
+from lossacc_mlflow.plots import (
+    plot_attribution,
+    plot_confusion,
+    plot_curves,
+    plot_curves_overlay,
+    plot_loss_accuracy_plane,
+    plot_loss_concentration,
+    plot_reliability,
+    to_png,
+)
+from lossacc_mlflow.records import (
+    Artifact,
+    Comparison,
+    Curve,
+    Diagnosis,
+    LossBounds,
+    PredictionSummary,
+    RunUpdate,
+    SamplePredictions,
+)
+from lossacc_mlflow.render import (
+    notebook_frame,
+    render_comparison_csv,
+    render_comparison_json,
+    render_comparison_note,
+    render_comparison_report,
+    render_diagnostics_table,
+    render_json,
+    render_note,
+    render_pairs_csv,
+    render_report,
+    render_worst_predictions_csv,
+)
+from lossacc_mlflow.rules.base import JUDGED_SPLITS
+
+__all__ = [
+    "KIND_COMPARISON",
+    "comparison_html",
+    "comparison_page",
+    "comparison_update",
+    "diagnosis_html",
+    "draw_comparison",
+    "draw_diagnosis",
+    "headline_metrics",
+    "run_update",
+]
+
+KIND_COMPARISON = "comparison"
+"""Value of the tag ``lossacc.kind`` on an experiment's comparison run."""
+
+_ONSET_CODES = ("FIT001", "FIT002", "TRN002", "DIS001")
+
+
+def draw_diagnosis(diagnosis: Diagnosis) -> dict[str, bytes]:
+    """Draw every picture that the run allows.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    dict of str to bytes
+        PNG by file name; a run without curves has no ``curves.png``, one without predictions no reliability diagram.
+    """
+    draw: dict[str, Callable[[], Figure]] = {}
+    if diagnosis.run.curves:
+        draw["curves.png"] = lambda: plot_curves(diagnosis)
+    if diagnosis.bounds:
+        draw["loss_accuracy_plane.png"] = lambda: plot_loss_accuracy_plane(
+            {str(split): bounds for split, bounds in diagnosis.bounds.items()}, title=diagnosis.run_name
+        )
+    judged = _judged_samples(diagnosis)
+    if judged is not None:
+        samples, summary = judged
+        title = f"{diagnosis.run_name}, {samples.split}"
+        draw["reliability.png"] = lambda: plot_reliability(summary, title=title)
+        draw["loss_concentration.png"] = lambda: plot_loss_concentration(samples, summary)
+        draw["confusion.png"] = lambda: plot_confusion(samples)
+    return {name: to_png(make()) for name, make in draw.items()}
+
+
+def diagnosis_html(diagnosis: Diagnosis) -> str:
+    """Render the report of one run for a notebook.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    str
+        An HTML frame.
+    """
+    return notebook_frame(render_report(diagnosis, draw_diagnosis(diagnosis), version=_version()))
+
+
+def run_update(diagnosis: Diagnosis) -> RunUpdate:
+    """Collect all that is to be written to a diagnosed run.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    RunUpdate
+        Only the tag ``lossacc.status`` where nothing was known about the run.
+    """
+    run = diagnosis.run
+    if not run.curves and not run.predictions:
+        seen = ", ".join(run.other_keys[:10]) or "none"
+        return RunUpdate(tags={"lossacc.status": f"nothing to judge: no known metric (keys seen: {seen})"[:500]})
+    pictures = draw_diagnosis(diagnosis)
+    files = {
+        "report.html": render_report(diagnosis, pictures, version=_version()),
+        "findings.json": render_json(diagnosis),
+        "diagnostics.json": render_diagnostics_table(diagnosis),
+    }
+    judged = _judged_samples(diagnosis)
+    if judged is not None:
+        files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
+    return RunUpdate(
+        metrics=headline_metrics(diagnosis),
+        tags={
+            "lossacc.verdict": diagnosis.verdict,
+            "lossacc.discrepancy": diagnosis.discrepancy,
+            "lossacc.findings": ",".join(f.code for f in diagnosis.flagged),
+            "lossacc.status": "ok",
+            "lossacc.version": _version(),
+            "lossacc.fingerprint": run.fingerprint,
+        },
+        note=render_note(diagnosis, picture=_first(pictures, "curves.png", "reliability.png")),
+        artifacts=_artifacts(files, pictures),
+        tables=(f"{OWN_PREFIX}diagnostics.json",),
+        images=_grid(pictures),
+    )
+
+
+def headline_metrics(diagnosis: Diagnosis) -> dict[str, float]:
+    """Compute the at most fifteen ``lossacc/`` metrics of a run.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    dict of str to float
+        Finite values only: what is not known is left out.
+    """
+    run = diagnosis.run
+    loss, quality = loss_curve(run, "validation"), quality_curve(run, "validation")
+    judged = next((run.predictions[s] for s in JUDGED_SPLITS if s in run.predictions), None)
+    metrics: dict[str, float | None] = {
+        **_best("loss", loss),
+        **_best("r2" if quality is not None and quality.metric.name == "r2" else "accuracy", quality),
+        "generalization_gap_loss": _gap(loss, loss_curve(run, "train")),
+        "generalization_gap_accuracy": _gap(quality, quality_curve(run, "train")),
+        "onset_step": next((f.step for f in diagnosis.flagged if f.code in _ONSET_CODES), None),
+        "n_flagged": len(diagnosis.flagged),
+    }
+    if judged is not None:
+        metrics.setdefault("best_loss", judged.log_loss)
+        metrics.setdefault("best_accuracy", judged.accuracy)
+        for name in ("loss_correct", "loss_incorrect", "loss_share_incorrect", "ece", "temperature"):
+            metrics[name] = getattr(judged, name)
+        metrics["calibration_loss"] = judged.calibration_loss
+        metrics["refinement_loss"] = judged.refinement_loss
+    return {OWN_PREFIX + name: float(value) for name, value in metrics.items() if value is not None and isfinite(value)}
+
+
+def draw_comparison(comparison: Comparison) -> dict[str, bytes]:
+    """Draw every picture that the compared runs allow.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    dict of str to bytes
+        PNG by file name.
+    """
+    pictures = {}
+    if any(d.run.curves for d in comparison.diagnoses):
+        pictures["curves_overlay.png"] = to_png(plot_curves_overlay(comparison))
+    bounds = _bounds_by_name(comparison)
+    if bounds:
+        pictures["loss_accuracy_plane.png"] = to_png(plot_loss_accuracy_plane(bounds, title=comparison.name))
+    telling = max(
+        comparison.pairs, key=lambda p: (p.delta_loss * p.delta_accuracy > 0, abs(p.delta_loss)), default=None
+    )
+    if telling is not None:
+        pictures["attribution.png"] = to_png(plot_attribution(telling))
+    return pictures
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Render the comparison for a notebook.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+        An HTML frame.
+    """
+    return notebook_frame(comparison_page(comparison))
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """Render the comparison as one self-contained page.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+    """
+    return render_comparison_report(comparison, draw_comparison(comparison), version=_version())
+
+
+def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
+    """Collect all that is to be written to an experiment's comparison run.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    run_id : str
+        The comparison run.
+
+    Returns
+    -------
+    RunUpdate
+    """
+    pictures = draw_comparison(comparison)
+    files = {
+        "comparison.html": render_comparison_report(comparison, pictures, version=_version()),
+        "comparison.json": render_comparison_json(comparison),
+        "comparison.csv": render_comparison_csv(comparison),
+        "pairs.csv": render_pairs_csv(comparison),
+    }
+    return RunUpdate(
+        tags={"lossacc.kind": KIND_COMPARISON, "lossacc.status": "ok", "lossacc.version": _version()},
+        note=render_comparison_note(
+            comparison, run_id=run_id, picture=_first(pictures, "loss_accuracy_plane.png", "curves_overlay.png")
+        ),
+        artifacts=_artifacts(files, pictures),
+        images=_grid(pictures),
+    )
+
+
+def _judged_samples(diagnosis: Diagnosis) -> tuple[SamplePredictions, PredictionSummary] | None:
+    """Samples and summary of the split that predictions are judged on."""
+    run = diagnosis.run
+    for split in JUDGED_SPLITS:
+        if split in run.samples and split in run.predictions:
+            return run.samples[split], run.predictions[split]
+    return None
+
+
+def _bounds_by_name(comparison: Comparison) -> Mapping[str, LossBounds]:
+    """The bounds of every run on the first judged split, for the class count that most runs share."""
+    labels = {row.run_id: row.name for row in comparison.rows}
+    found = {
+        labels[d.run_id]: next(d.bounds[s] for s in JUDGED_SPLITS if s in d.bounds)
+        for d in comparison.diagnoses
+        if any(s in d.bounds for s in JUDGED_SPLITS)
+    }
+    counts = [b.n_classes for b in found.values()]
+    shared = max(set(counts), key=counts.count, default=0)
+    return {name: b for name, b in found.items() if b.n_classes == shared}
+
+
+def _best(name: str, curve: Curve | None) -> dict[str, float]:
+    """Best value and its step; scores against training-set size have a last value and no step."""
+    if curve is None or shape_of(curve) is None:
+        return {}
+    summary = summarize_curve(curve)
+    if not is_over_steps(curve):
+        return {f"best_{name}": summary.last}
+    return {f"best_{name}": summary.best, f"best_{name}_step": summary.best_step}
+
+
+def _gap(validation: Curve | None, train: Curve | None) -> float | None:
+    """How much worse validation ends than train, positive whatever the metric's direction."""
+    if validation is None or train is None or validation.metric != train.metric:
+        return None
+    ends = shape_of(validation), shape_of(train)
+    if ends[0] is None or ends[1] is None:
+        return None
+    gap = ends[0].end - ends[1].end
+    return None if isnan(gap) else -gap if validation.metric.greater_is_better else gap
+
+
+def _artifacts(files: Mapping[str, str], pictures: Mapping[str, bytes]) -> tuple[Artifact, ...]:
+    texts = [Artifact(OWN_PREFIX + name, text.encode()) for name, text in files.items()]
+    return (*texts, *(Artifact(OWN_PREFIX + name, body) for name, body in pictures.items()))
+
+
+def _grid(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Pictures for MLflow's image grid; its keys must not hold a slash."""
+    return {f"lossacc_{name.removesuffix('.png')}": body for name, body in pictures.items()}
+
+
+def _first(pictures: Mapping[str, bytes], *names: str) -> str | None:
+    return next((OWN_PREFIX + name for name in names if name in pictures), None)
+
+
+def _version() -> str:
+    return version("lossacc-mlflow")

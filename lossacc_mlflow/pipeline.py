@@ -1,0 +1,240 @@
+"""The stages in order, and the one place where they meet: read, judge, draw, write."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+
+from lossacc_mlflow import store, views
+from lossacc_mlflow.bounds import loss_bounds
+from lossacc_mlflow.comparison import compare_diagnoses
+from lossacc_mlflow.curves import loss_curve, quality_curve, summarize_curve
+from lossacc_mlflow.errors import InputError, StoreError
+from lossacc_mlflow.keys import ParsedKey
+from lossacc_mlflow.outputs import comparison_html, comparison_update, diagnosis_html, run_update
+from lossacc_mlflow.records import Comparison, Diagnosis, LossBounds, RunData, Split
+from lossacc_mlflow.rules import RULES, Rule, apply_rules, decide_discrepancy, decide_verdict, headline
+
+__all__ = ["compare", "diagnose", "diagnose_runs", "judge"]
+
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+def judge(run: RunData, rules: Sequence[Rule] = RULES) -> Diagnosis:
+    """Judge one run; pure arithmetic, nothing is read or written.
+
+    Parameters
+    ----------
+    run : RunData
+    rules : sequence of Rule
+
+    Returns
+    -------
+    Diagnosis
+    """
+    findings = apply_rules(run, tuple(rules))
+    verdict = decide_verdict(run, findings)
+    return Diagnosis(
+        run=run,
+        verdict=verdict,
+        discrepancy=decide_discrepancy(run, findings),
+        headline=headline(verdict, findings),
+        findings=findings,
+        curves=tuple(summarize_curve(curve) for curve in run.curves),
+        bounds=_bounds(run),
+        html=diagnosis_html,
+    )
+
+
+def diagnose(
+    run: str | RunData,
+    *,
+    write: bool = False,
+    tracking_uri: str | None = None,
+    n_classes: int | None = None,
+    loss: str | None = None,
+    overrides: Mapping[str, ParsedKey] | None = None,
+    rules: Sequence[Rule] = RULES,
+) -> Diagnosis:
+    """Diagnose one run: is it learning, is it overfitting, why do its loss and its accuracy disagree?
+
+    Parameters
+    ----------
+    run : str or RunData
+        The id of a run in MLflow, or what :func:`read_run` returned.
+    write : bool
+        Whether to attach verdict, pictures and tables to the run. Writing twice leaves one of everything.
+    tracking_uri : str, optional
+        MLflow's own by default.
+    n_classes : int, optional
+        Number of classes, where the run does not tell.
+    loss : str, optional
+        What the run's ``loss`` is, such as ``log_loss``, where the run does not tell.
+    overrides : mapping of str to ParsedKey, optional
+        Meaning of metric keys that are not known (see ``keys.parse_override``).
+    rules : sequence of Rule
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    UnknownRunError
+        If there is no such run.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    if isinstance(run, RunData):
+        diagnosis = judge(run, rules)
+        if write:
+            store.write_update(run, run_update(diagnosis), tracking_uri=tracking_uri)
+        return diagnosis
+    return next(
+        diagnose_runs(
+            [run],
+            write=write,
+            tracking_uri=tracking_uri,
+            n_classes=n_classes,
+            loss=loss,
+            overrides=overrides,
+            rules=rules,
+            with_samples=True,
+        )
+    )
+
+
+def diagnose_runs(
+    run_ids: Iterable[str],
+    *,
+    write: bool = False,
+    tracking_uri: str | None = None,
+    n_classes: int | None = None,
+    loss: str | None = None,
+    overrides: Mapping[str, ParsedKey] | None = None,
+    rules: Sequence[Rule] = RULES,
+    with_samples: bool = False,
+) -> Iterator[Diagnosis]:
+    """Diagnose runs one after another, as they are read.
+
+    Parameters
+    ----------
+    run_ids : iterable of str
+    write, tracking_uri, n_classes, loss, overrides, rules
+        As in :func:`diagnose`.
+    with_samples : bool
+        Whether to read the predictions of every sample; writing always does, because the pictures need them.
+
+    Yields
+    ------
+    Diagnosis
+        In the order of the ids.
+
+    Raises
+    ------
+    UnknownRunError
+        If there is no such run.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    runs = store.read_runs(
+        list(run_ids),
+        tracking_uri=tracking_uri,
+        overrides=overrides or {},
+        n_classes=n_classes,
+        loss=loss,
+        with_samples=with_samples or write,
+    )
+    for run in runs:
+        yield diagnose(run, write=write, tracking_uri=tracking_uri, rules=rules)
+
+
+def compare(
+    runs: Iterable[str | Diagnosis] | None = None,
+    *,
+    experiment: str | None = None,
+    write: bool = False,
+    tracking_uri: str | None = None,
+) -> Comparison:
+    """Compare models across runs: which to take, and where the differences in their losses come from.
+
+    Parameters
+    ----------
+    runs : iterable of str or Diagnosis, optional
+        Run ids, or diagnoses with their samples; all runs of the experiment by default.
+    experiment : str, optional
+        Name or id.
+    write : bool
+        Whether to write the experiment's comparison run and its saved views.
+    tracking_uri : str, optional
+        MLflow's own by default.
+
+    Returns
+    -------
+    Comparison
+        Runs in which nothing was known are left out.
+
+    Raises
+    ------
+    InputError
+        If neither runs nor an experiment is given, or nothing is left to compare.
+    UnknownRunError
+        If a run or the experiment does not exist.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    if runs is None and experiment is None:
+        raise InputError("nothing to compare: give run ids, or an experiment.")
+    given = list(runs) if runs is not None else list(store.find_run_ids(experiment, tracking_uri=tracking_uri))
+    ids = [run for run in given if isinstance(run, str)]
+    read = {d.run_id: d for d in diagnose_runs(ids, tracking_uri=tracking_uri, with_samples=True)} if ids else {}
+    known = [
+        diagnosis
+        for diagnosis in (read[run] if isinstance(run, str) else run for run in given)
+        if diagnosis.run.curves or diagnosis.run.predictions
+    ]
+    if not known:
+        raise InputError(
+            f"nothing to compare: none of {len(given)} runs has a loss, an accuracy or predictions that are known."
+        )
+    experiment_id = known[0].run.experiment_id
+    name = store.experiment_name(experiment_id, tracking_uri=tracking_uri) if experiment_id else ""
+    comparison = replace(compare_diagnoses(known, name=name, experiment_id=experiment_id), html=comparison_html)
+    if write:
+        _write_comparison(comparison, tracking_uri)
+    return comparison
+
+
+def _write_comparison(comparison: Comparison, tracking_uri: str | None) -> None:
+    """Update the experiment's comparison run in place, and its saved views."""
+    run_id = store.comparison_run_id(comparison.experiment_id, create=True, tracking_uri=tracking_uri)
+    if run_id is None:
+        raise StoreError(f"experiment {comparison.experiment_id} has no place for its comparison run.")
+    run = store.read_run(run_id, tracking_uri=tracking_uri)
+    store.write_update(run, comparison_update(comparison, run_id), tracking_uri=tracking_uri)
+    keys = {curve.key for d in comparison.diagnoses for curve in d.run.curves}
+    views.write_views(comparison.experiment_id, metric_keys=keys, tracking_uri=tracking_uri)
+
+
+def _bounds(run: RunData) -> dict[Split, LossBounds]:
+    """What the final accuracy and loss of each split prove about each other, taking the loss for a mean log loss."""
+    if run.n_classes is None or run.n_classes < 2:
+        return {}
+    bounds: dict[Split, LossBounds] = {}
+    for split in _SPLITS:
+        accuracy, loss = _final_figures(run, split)
+        if accuracy is not None and loss is not None and 0 <= accuracy <= 1 and isfinite(loss) and loss >= 0:
+            bounds[split] = loss_bounds(accuracy, loss, run.n_classes)
+    return bounds
+
+
+def _final_figures(run: RunData, split: Split) -> tuple[float | None, float | None]:
+    """Accuracy and loss of one split: of its predictions where they are known, else the last ones logged."""
+    summary = run.predictions.get(split)
+    if summary is not None:
+        return summary.accuracy, summary.log_loss
+    quality, loss = quality_curve(run, split), loss_curve(run, split)
+    if quality is None or loss is None or not len(quality) or not len(loss):
+        return None, None
+    if quality.metric.name != "accuracy" or loss.metric.name not in ("log_loss", "loss"):
+        return None, None
+    return float(quality.value[-1]), float(loss.value[-1])

@@ -1,0 +1,67 @@
+"""LOG rules fire just above their thresholds, are quiet just below, and do not guess."""
+
+import numpy as np
+import pytest
+
+from lossacc_mlflow.records import Curve, RunData
+from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
+from tests.builders import falling, make_curve, make_run
+
+
+def test_accuracy_in_percent() -> None:
+    rule = AccuracyOutOfRange()
+    found = rule.check(make_run({"val_accuracy": [0.5, 98.1]}))
+    assert found.status == "flagged"
+    assert "percent" in found.message
+    assert found.step == 1
+    assert rule.check(make_run({"val_accuracy": [0.5, 1.0]})).status == "clear"
+    assert rule.check(make_run({"val_accuracy": [0.5, rule.max_value * 1.0001]})).status == "flagged"
+
+
+@pytest.mark.parametrize("values", [[390.0, 0.5], [-0.2, 0.5]])
+def test_what_can_be_no_accuracy(values: list[float]) -> None:
+    found = AccuracyOutOfRange().check(make_run({"val_accuracy": values}))
+    assert found.status == "flagged"
+    assert "no accuracy" in found.message
+
+
+@pytest.mark.parametrize("curves", [{}, {"val_loss": [1.0]}, {"val_accuracy": [float("nan")]}])
+def test_range_of_nothing_is_not_applicable(curves: dict[str, list[float]]) -> None:
+    assert AccuracyOutOfRange().check(make_run(curves)).status == "not_applicable"
+
+
+def test_repeated_and_unsorted_steps() -> None:
+    curve = make_curve("val_loss", [1.0, 0.5])
+    for repeated, unsorted, status in ((0, 0, "clear"), (1, 0, "flagged"), (0, 1, "flagged")):
+        noted = Curve(curve.metric, "validation", curve.step, curve.value, n_repeated=repeated, n_unsorted=unsorted)
+        assert StepsDoNotMatch().check(RunData("r", "r", (noted,))).status == status
+
+
+def test_axes_of_batches_and_epochs() -> None:
+    validation = make_curve("val_loss", falling(10), step=range(1, 11))
+    for last, status in ((20, "clear"), (21, "flagged")):
+        train = make_curve("train_loss", falling(10), step=np.linspace(1, last, 10).astype(int).tolist())
+        assert StepsDoNotMatch().check(RunData("r", "r", (train, validation))).status == status
+
+
+def test_single_points_have_no_axes() -> None:
+    train = make_curve("train_loss", [1.0], step=[0])
+    validation = make_curve("val_loss", falling(10), step=range(1, 11))
+    assert StepsDoNotMatch().check(RunData("r", "r", (train, validation))).status == "clear"
+    assert StepsDoNotMatch().check(make_run()).status == "not_applicable"
+
+
+def test_missing_curves_are_named_and_so_is_what_was_seen() -> None:
+    run = make_run({"train_loss": falling(5)}, other_keys=("my_metric",))
+    found = MissingCurve().check(run)
+    assert found.status == "flagged"
+    assert "validation loss" in found.message
+    assert "train_loss (5 points)" in found.message
+    assert "my_metric" in found.message
+    full = {key: [0.5] for key in ("train_loss", "val_loss", "train_accuracy", "val_accuracy")}
+    assert MissingCurve().check(make_run(full)).status == "clear"
+
+
+def test_a_curve_without_a_finite_value_is_missing() -> None:
+    curves = {key: [0.5] for key in ("train_loss", "val_loss", "train_accuracy")} | {"val_accuracy": [float("nan")]}
+    assert "validation accuracy" in MissingCurve().check(make_run(curves)).message

@@ -1,0 +1,88 @@
+"""One verdict and one discrepancy a run, in the documented order."""
+
+from math import nan
+
+import numpy as np
+import pytest
+
+from lossacc_mlflow.records import Discrepancy, Evidence, Finding, Verdict
+from lossacc_mlflow.rules import apply_rules, decide_discrepancy, decide_verdict, headline
+from tests.builders import falling, make_run
+
+_GOOD = {
+    "train_loss": falling(40, 2.0, 0.2),
+    "val_loss": falling(40, 2.0, 0.25),
+    "train_accuracy": list(np.linspace(0.3, 0.97, 40)),
+    "val_accuracy": list(np.linspace(0.3, 0.95, 40)),
+}
+_RISING = falling(20, 2.0, 0.5) + list(np.linspace(0.5, 1.0, 20))
+
+
+def _finding(code: str, *evidence: Evidence) -> Finding:
+    return Finding(code, code, "warning", "flagged", f"{code} says so.", evidence)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, "healthy"),
+        ({"val_loss": _RISING}, "loss_overfitting"),
+        ({"val_loss": _RISING, "val_accuracy": None, "train_accuracy": None}, "overfitting"),
+        ({"val_loss": _RISING, "train_loss": _RISING}, "diverged"),
+        ({"val_loss": [*falling(39), nan]}, "diverged"),
+        ({"val_loss": [*falling(20), nan, *falling(19)]}, "unstable"),
+        ({"val_accuracy": [0.1] * 40}, "not_learning"),
+        ({"val_accuracy": list(np.linspace(0.3, 0.9, 20)) + list(np.linspace(0.9, 0.8, 20))}, "overfitting"),
+        ({"train_loss": None, "train_accuracy": None}, "not_enough_information"),
+        ({"val_loss": None, "val_accuracy": None}, "not_enough_information"),
+    ],
+)
+def test_verdict(changed: dict[str, list[float] | None], verdict: Verdict) -> None:
+    curves = {key: values for key, values in {**_GOOD, **changed}.items() if values is not None}
+    run = make_run(curves, n_classes=10)
+    assert decide_verdict(run, apply_rules(run)) == verdict
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_fewer_than_five_points_are_not_enough(n: int) -> None:
+    run = make_run({key: values[:n] for key, values in _GOOD.items()}, n_classes=10)
+    assert decide_verdict(run, apply_rules(run)) == "not_enough_information"
+
+
+def test_a_doubtful_rise_is_decided_by_accuracy_or_not_at_all() -> None:
+    noise = 0.15 * np.random.default_rng(1).standard_normal(20)
+    noise[-5:] = 0.15
+    values = falling(20, 2.0, 0.6) + (0.6 + noise).tolist()
+    losses = {"train_loss": _GOOD["train_loss"], "val_loss": values}
+    alone = make_run(losses, n_classes=10)
+    findings = apply_rules(alone)
+    rise = next(f for f in findings if f.code == "FIT001")
+    assert rise.status == "not_applicable"
+    assert decide_verdict(alone, findings) == "not_enough_information"
+    with_accuracy = make_run({**_GOOD, **losses}, n_classes=10)
+    assert decide_verdict(with_accuracy, apply_rules(with_accuracy)) == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("findings", "discrepancy"),
+    [
+        ([_finding("DIS002")], "unknown"),
+        ([_finding("DIS002"), _finding("DIS001")], "loss_up_accuracy_flat"),
+        ([_finding("DIS001"), _finding("DIS003", Evidence("calibration_loss_incorrect", 0.1))], "overconfident_errors"),
+        ([_finding("DIS004", Evidence("calibration_loss_correct", 0.1))], "hesitant_correct"),
+        ([_finding("LOG001"), _finding("DIS001")], "infeasible_values"),
+        ([], "none"),
+    ],
+)
+def test_discrepancy(findings: list[Finding], discrepancy: Discrepancy) -> None:
+    assert decide_discrepancy(make_run(_GOOD), findings) == discrepancy
+
+
+def test_discrepancy_needs_loss_and_accuracy_of_one_split() -> None:
+    run = make_run({"val_loss": [0.5], "train_accuracy": [0.9]})
+    assert decide_discrepancy(run, apply_rules(run)) == "not_enough_information"
+
+
+def test_headline_is_the_finding_that_decided() -> None:
+    assert headline("loss_overfitting", [_finding("DIS002"), _finding("FIT001")]) == "FIT001 says so."
+    assert "learned" in headline("healthy", [])
