@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
@@ -12,23 +13,24 @@ _SPLITS: Mapping[str, Split] = {"train": "train", "val": "validation", "test": "
 
 
 def make_curve(
-    key: str, values: Sequence[float], *, step: Sequence[int] | None = None, unit: StepUnit = "epoch"
+    key: str, values: ArrayLike, *, step: Sequence[int] | None = None, unit: StepUnit = "epoch"
 ) -> Curve:
     """Make a curve from a key such as ``val_loss`` or ``train_accuracy``; the metric may be any of METRICS."""
     prefix, _, metric = key.partition("_")
-    steps = range(len(values)) if step is None else step
+    value = np.asarray(values, dtype=np.float64)
+    steps = range(len(value)) if step is None else step
     return Curve(
         METRICS[metric],
         _SPLITS[prefix],
         step=np.asarray(steps, dtype=np.int64),
-        value=np.asarray(values, dtype=np.float64),
+        value=value,
         step_unit=unit,
         key=key,
     )
 
 
 def make_run(
-    curves: Mapping[str, Sequence[float]] | None = None,
+    curves: Mapping[str, ArrayLike] | None = None,
     *,
     unit: StepUnit = "epoch",
     **more: Any,  # noqa: ANN401  (fields of RunData)

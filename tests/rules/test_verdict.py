@@ -50,9 +50,9 @@ def test_fewer_than_five_points_are_not_enough(n: int) -> None:
 
 
 def test_a_doubtful_rise_is_decided_by_accuracy_or_not_at_all() -> None:
-    noise = 0.15 * np.random.default_rng(1).standard_normal(20)
-    noise[-5:] = 0.15
-    values = falling(20, 2.0, 0.6) + (0.6 + noise).tolist()
+    noise = 0.15 * np.random.default_rng(1).standard_normal(40)
+    noise[-3:] = 0.15
+    values = (np.array(falling(20, 2.0, 0.6) + [0.6] * 20) + noise).tolist()
     losses = {"train_loss": _GOOD["train_loss"], "val_loss": values}
     alone = make_run(losses, n_classes=10)
     findings = apply_rules(alone)
