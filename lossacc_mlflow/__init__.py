@@ -53,6 +53,8 @@ __all__ = [
     "summarize_predictions",
 ]
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),

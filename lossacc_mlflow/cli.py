@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lossacc_mlflow import pipeline, store
+from lossacc_mlflow import __version__, pipeline, store
 from lossacc_mlflow.comparison import COMPARISON_RULES
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.files import read_curve_file
@@ -68,7 +68,7 @@ def _fail(error: object, code: int) -> None:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="lossacc-mlflow")
+@click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
 def main(debug: bool) -> None:
     """Is it learning, is it overfitting, and why do its loss and its accuracy disagree?

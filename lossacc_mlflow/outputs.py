@@ -1,11 +1,9 @@
 """All that a diagnosis or a comparison leaves behind: pictures, tables, report, metrics, tags and note."""
 
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from collections.abc import Mapping
 from math import isfinite, isnan
 
-from matplotlib.figure import Figure
-
+from lossacc_mlflow import __version__
 from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, shape_of, summarize_curve
 from lossacc_mlflow.keys import OWN_PREFIX
 from lossacc_mlflow.plots import (
@@ -73,21 +71,20 @@ def draw_diagnosis(diagnosis: Diagnosis) -> dict[str, bytes]:
     dict of str to bytes
         PNG by file name; a run without curves has no ``curves.png``, one without predictions no reliability diagram.
     """
-    draw: dict[str, Callable[[], Figure]] = {}
+    pictures = {}
     if diagnosis.run.curves:
-        draw["curves.png"] = lambda: plot_curves(diagnosis)
+        pictures["curves.png"] = to_png(plot_curves(diagnosis))
     if diagnosis.bounds:
-        draw["loss_accuracy_plane.png"] = lambda: plot_loss_accuracy_plane(
-            {str(split): bounds for split, bounds in diagnosis.bounds.items()}, title=diagnosis.run_name
-        )
+        splits = {str(split): bounds for split, bounds in diagnosis.bounds.items()}
+        pictures["loss_accuracy_plane.png"] = to_png(plot_loss_accuracy_plane(splits, title=diagnosis.run_name))
     judged = _judged_samples(diagnosis)
     if judged is not None:
         samples, summary = judged
         title = f"{diagnosis.run_name}, {samples.split}"
-        draw["reliability.png"] = lambda: plot_reliability(summary, title=title)
-        draw["loss_concentration.png"] = lambda: plot_loss_concentration(samples, summary)
-        draw["confusion.png"] = lambda: plot_confusion(samples)
-    return {name: to_png(make()) for name, make in draw.items()}
+        pictures["reliability.png"] = to_png(plot_reliability(summary, title=title))
+        pictures["loss_concentration.png"] = to_png(plot_loss_concentration(samples, summary))
+        pictures["confusion.png"] = to_png(plot_confusion(samples))
+    return pictures
 
 
 def diagnosis_html(diagnosis: Diagnosis) -> str:
@@ -102,7 +99,7 @@ def diagnosis_html(diagnosis: Diagnosis) -> str:
     str
         An HTML frame.
     """
-    return notebook_frame(render_report(diagnosis, draw_diagnosis(diagnosis), version=_version()))
+    return notebook_frame(render_report(diagnosis, draw_diagnosis(diagnosis), version=__version__))
 
 
 def run_update(diagnosis: Diagnosis) -> RunUpdate:
@@ -123,7 +120,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
         return RunUpdate(tags={"lossacc.status": f"nothing to judge: no known metric (keys seen: {seen})"[:500]})
     pictures = draw_diagnosis(diagnosis)
     files = {
-        "report.html": render_report(diagnosis, pictures, version=_version()),
+        "report.html": render_report(diagnosis, pictures, version=__version__),
         "findings.json": render_json(diagnosis),
         "diagnostics.json": render_diagnostics_table(diagnosis),
     }
@@ -137,7 +134,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
             "lossacc.discrepancy": diagnosis.discrepancy,
             "lossacc.findings": ",".join(f.code for f in diagnosis.flagged),
             "lossacc.status": "ok",
-            "lossacc.version": _version(),
+            "lossacc.version": __version__,
             "lossacc.fingerprint": run.fingerprint,
         },
         note=render_note(diagnosis, picture=_first(pictures, "curves.png", "reliability.png")),
@@ -232,7 +229,7 @@ def comparison_page(comparison: Comparison) -> str:
     -------
     str
     """
-    return render_comparison_report(comparison, draw_comparison(comparison), version=_version())
+    return render_comparison_report(comparison, draw_comparison(comparison), version=__version__)
 
 
 def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
@@ -250,13 +247,13 @@ def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
     """
     pictures = draw_comparison(comparison)
     files = {
-        "comparison.html": render_comparison_report(comparison, pictures, version=_version()),
+        "comparison.html": render_comparison_report(comparison, pictures, version=__version__),
         "comparison.json": render_comparison_json(comparison),
         "comparison.csv": render_comparison_csv(comparison),
         "pairs.csv": render_pairs_csv(comparison),
     }
     return RunUpdate(
-        tags={"lossacc.kind": KIND_COMPARISON, "lossacc.status": "ok", "lossacc.version": _version()},
+        tags={"lossacc.kind": KIND_COMPARISON, "lossacc.status": "ok", "lossacc.version": __version__},
         note=render_comparison_note(
             comparison, run_id=run_id, picture=_first(pictures, "loss_accuracy_plane.png", "curves_overlay.png")
         ),
@@ -320,7 +317,3 @@ def _grid(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _first(pictures: Mapping[str, bytes], *names: str) -> str | None:
     return next((OWN_PREFIX + name for name in names if name in pictures), None)
-
-
-def _version() -> str:
-    return version("lossacc-mlflow")
