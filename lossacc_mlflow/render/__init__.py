@@ -1,0 +1,54 @@
+"""Findings, comparisons and pictures as text, JSON, CSV, Markdown and HTML; draws nothing and judges nothing."""
+
+from lossacc_mlflow.render.comparison_report import render_comparison_report
+from lossacc_mlflow.render.jsonable import (
+    SCHEMA_VERSION,
+    comparison_payload,
+    findings_payload,
+    jsonable,
+    render_comparison_json,
+    render_json,
+    render_jsonl,
+)
+from lossacc_mlflow.render.manual import render_manual
+from lossacc_mlflow.render.note import render_comparison_note, render_note
+from lossacc_mlflow.render.page import notebook_frame
+from lossacc_mlflow.render.report import render_report
+from lossacc_mlflow.render.rows import COMPARISON_COLUMNS, TABLE_COLUMNS, comparison_rows, render_table
+from lossacc_mlflow.render.sheets import (
+    render_comparison_csv,
+    render_diagnostics_table,
+    render_pairs_csv,
+    render_worst_predictions_csv,
+)
+from lossacc_mlflow.render.text import render_comparison_text, render_text
+from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS, Words
+
+__all__ = [
+    "COMPARISON_COLUMNS",
+    "DISCREPANCIES",
+    "SCHEMA_VERSION",
+    "TABLE_COLUMNS",
+    "VERDICTS",
+    "Words",
+    "comparison_payload",
+    "comparison_rows",
+    "findings_payload",
+    "jsonable",
+    "notebook_frame",
+    "render_comparison_csv",
+    "render_comparison_json",
+    "render_comparison_note",
+    "render_comparison_report",
+    "render_comparison_text",
+    "render_diagnostics_table",
+    "render_json",
+    "render_jsonl",
+    "render_manual",
+    "render_note",
+    "render_pairs_csv",
+    "render_report",
+    "render_table",
+    "render_text",
+    "render_worst_predictions_csv",
+]

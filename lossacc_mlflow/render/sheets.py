@@ -1,0 +1,198 @@
+"""Tables for other programs: CSV for spreadsheets, and MLflow's logged table."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from io import StringIO
+
+import numpy as np
+
+from lossacc_mlflow.records import (
+    Comparison,
+    ComparisonRow,
+    Diagnosis,
+    PairedComparison,
+    PredictionSummary,
+    SamplePredictions,
+)
+from lossacc_mlflow.render.format import one_line
+from lossacc_mlflow.render.prediction_rows import prediction_groups
+from lossacc_mlflow.render.rows import SPLITS, curve_rows, since
+from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS
+
+__all__ = [
+    "WorstPrediction",
+    "render_comparison_csv",
+    "render_diagnostics_table",
+    "render_pairs_csv",
+    "render_worst_predictions_csv",
+    "worst_predictions",
+]
+
+_PAIR_FIGURES = tuple(f.name for f in fields(PairedComparison) if f.name not in {"groups", "delta_loss_ci95"})
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_STATUS_WORDS = {"flagged": "flagged", "clear": "clear", "not_applicable": "not applicable"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorstPrediction:
+    """One sample with a large loss: its id, class and answer by name, loss in nats, and share of the whole loss."""
+
+    sample_id: str
+    y_true: str
+    y_pred: str
+    p_true: float
+    confidence: float
+    loss: float
+    loss_share: float
+
+
+def render_comparison_csv(comparison: Comparison) -> str:
+    """Write ``comparison.csv``: one row a run, the columns of ``ComparisonRow``.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+        What is not known is empty; codes of findings are separated by spaces.
+    """
+    columns = [f.name for f in fields(ComparisonRow)]
+    rows = [
+        [" ".join(row.findings) if name == "findings" else getattr(row, name) for name in columns]
+        for row in comparison.rows
+    ]
+    return _csv(columns, rows)
+
+
+def render_pairs_csv(comparison: Comparison) -> str:
+    """Write ``pairs.csv``: one row for each pair and group of samples, the figures of the pair repeated on each.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+    """
+    columns = ["group", "n", "mean_loss_a", "mean_loss_b", "contribution", *_PAIR_FIGURES]
+    columns += ["delta_loss_ci95_low", "delta_loss_ci95_high"]
+    rows = [
+        [g.name, g.n, g.mean_loss_a, g.mean_loss_b, g.contribution]
+        + [getattr(pair, name) for name in _PAIR_FIGURES]
+        + list(pair.delta_loss_ci95)
+        for pair in comparison.pairs
+        for g in pair.groups
+    ]
+    # The names come first, where a reader looks for them.
+    order = sorted(range(len(columns)), key=lambda i: columns[i] not in {"name_a", "name_b", "split"})
+    return _csv([columns[i] for i in order], [[row[i] for i in order] for row in rows])
+
+
+def render_diagnostics_table(diagnosis: Diagnosis) -> str:
+    """Write the diagnosis as MLflow's logged table of (diagnostic, value), which its UI compares across runs.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+
+    Returns
+    -------
+    str
+        JSON as ``mlflow.log_table`` writes it; every value is text for a person, so that a column has one type.
+    """
+    data = [
+        ["verdict", VERDICTS[diagnosis.verdict].label],
+        ["discrepancy", DISCREPANCIES[diagnosis.discrepancy].label],
+        ["headline", one_line(diagnosis.headline)],
+    ]
+    for row in curve_rows(diagnosis.curves):
+        data.append([f"{row.split} {row.metric}, best", f"{row.best} at {row.best_step}"])
+        data.append([f"{row.split} {row.metric}, last", f"{row.last} at {row.last_step}"])
+    for split in SPLITS:
+        if summary := diagnosis.run.predictions.get(split):
+            lines = [line for _, group in prediction_groups([summary]) for line in group]
+            data += [[f"{split} predictions: {label}", values[0]] for label, values in lines]
+    for finding in diagnosis.findings:
+        start = since(finding, diagnosis.curves)
+        status = _STATUS_WORDS[finding.status] + (f" since {start}" if start and finding.status == "flagged" else "")
+        data.append([f"{finding.code} {one_line(finding.title)}", status])
+    return json.dumps({"columns": ["diagnostic", "value"], "data": data}, allow_nan=False)
+
+
+def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> list[WorstPrediction]:
+    """List the samples with the largest loss, the largest first and equal ones in their own order.
+
+    Parameters
+    ----------
+    samples : SamplePredictions
+    summary : PredictionSummary
+        Of the same samples; its log loss tells at which epsilon probabilities were clipped.
+    n : int
+        Largest number of rows.
+
+    Returns
+    -------
+    list of WorstPrediction
+    """
+    if not len(samples):
+        return []
+    loss = _clipped_loss(samples, summary)
+    total = float(loss.sum())
+    return [
+        WorstPrediction(
+            sample_id=samples.sample_id[i],
+            y_true=samples.classes[int(samples.y_true[i])],
+            y_pred=samples.classes[int(samples.y_pred[i])],
+            p_true=float(samples.p_true[i]),
+            confidence=float(samples.confidence[i]),
+            loss=float(loss[i]),
+            loss_share=float(loss[i]) / total if total > 0 else float("nan"),
+        )
+        for i in np.argsort(-loss, kind="stable")[:n].tolist()
+    ]
+
+
+def render_worst_predictions_csv(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> str:
+    """Write ``worst_predictions.csv``; see :func:`worst_predictions`."""
+    columns = [f.name for f in fields(WorstPrediction)]
+    rows = [[getattr(w, name) for name in columns] for w in worst_predictions(samples, summary, n)]
+    return _csv(columns, rows)
+
+
+def _clipped_loss(
+    samples: SamplePredictions, summary: PredictionSummary
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """-ln p of the true class, shape (n,), clipped as the summary's log loss was: at the epsilon of a float type."""
+    candidates = [-np.log(np.maximum(samples.p_true, np.finfo(t).eps)) for t in (np.float64, np.float32, np.float16)]
+    return min(candidates, key=lambda loss: abs(float(loss.mean()) - summary.log_loss))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Write one cell; text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return repr(value) if isinstance(value, float) else str(value)
+    text = value.encode("utf-8", "replace").decode()
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

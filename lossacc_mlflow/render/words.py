@@ -1,0 +1,188 @@
+"""The words for every verdict, discrepancy, level and group of samples; each is said in one way everywhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from lossacc_mlflow.records import Discrepancy, Level, Verdict
+
+__all__ = ["CAPTIONS", "DISCREPANCIES", "GROUPS", "KEY_ADVICE", "LEVELS", "VERDICTS", "Tone", "Words"]
+
+Tone = Literal["good", "progress", "info", "caution", "bad", "unknown"]
+"""How serious it is; decides colour and icon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A short label, one sentence that says what it means, and how serious it is."""
+
+    label: str
+    meaning: str
+    tone: Tone
+
+
+VERDICTS: Mapping[Verdict, Words] = MappingProxyType(
+    {
+        "diverged": Words(
+            "Diverged",
+            "Training broke down: the loss stopped being finite, or the training loss itself rose and stayed up.",
+            "bad",
+        ),
+        "not_enough_information": Words(
+            "Not enough information",
+            "Too little was logged to tell how training went.",
+            "unknown",
+        ),
+        "not_learning": Words("Not learning", "The model does no better than chance.", "bad"),
+        "overfitting": Words(
+            "Overfitting",
+            "The model got worse on new data while it still got better on its training data.",
+            "bad",
+        ),
+        "loss_overfitting": Words(
+            "Overfitting in the loss only",
+            "Validation loss rose while accuracy held: right as often as before, but with worse probabilities.",
+            "caution",
+        ),
+        "underfitting": Words(
+            "Underfitting", "The model stays behind what a simple baseline reaches on the same data.", "caution"
+        ),
+        "unstable": Words("Unstable", "The curves swing too much for any single step to be trusted.", "caution"),
+        "still_improving": Words(
+            "Still improving", "Validation was still getting better when training ended.", "progress"
+        ),
+        "healthy": Words("Healthy", "Training settled, and none of the faults looked for was found.", "good"),
+    }
+)
+
+DISCREPANCIES: Mapping[Discrepancy, Words] = MappingProxyType(
+    {
+        "infeasible_values": Words("Impossible values", "The logged loss and accuracy cannot both be right.", "bad"),
+        "penalty_in_loss": Words(
+            "Penalty in the loss",
+            "The logged loss is not the plain mean over the samples: it includes a penalty, or it is a running mean.",
+            "caution",
+        ),
+        "imbalance": Words(
+            "Class imbalance",
+            "The accuracy is about the share of the largest class, so it says little about the model.",
+            "caution",
+        ),
+        "few_huge_errors": Words(
+            "A few huge errors",
+            "A handful of samples, whose true class got next to no probability, carry much of the loss.",
+            "caution",
+        ),
+        "overconfident_errors": Words(
+            "Over-confident errors",
+            "Wrong answers are given with too much confidence: that costs loss and leaves the accuracy as it is.",
+            "caution",
+        ),
+        "hesitant_correct": Words(
+            "Hesitant correct answers",
+            "Right answers are given with too little confidence: that costs loss and leaves the accuracy as it is.",
+            "caution",
+        ),
+        "label_errors": Words(
+            "Suspected label errors", "Much of the loss sits on samples whose label is probably wrong.", "caution"
+        ),
+        "calibration": Words(
+            "Miscalibration", "The probabilities do not match how often the model is right.", "caution"
+        ),
+        "loss_up_accuracy_flat": Words(
+            "Loss up, accuracy not down",
+            "Validation loss rises while accuracy holds or rises; only predictions tell which samples pay for it.",
+            "caution",
+        ),
+        "unknown": Words(
+            "Unexplained",
+            "Loss and accuracy prefer different steps, and what was logged does not tell why.",
+            "unknown",
+        ),
+        "not_enough_information": Words(
+            "Not enough information", "Loss or accuracy is missing, so one cannot be held against the other.", "unknown"
+        ),
+        "none": Words("None", "Loss and accuracy tell the same story.", "good"),
+    }
+)
+
+LEVELS: Mapping[Level, Words] = MappingProxyType(
+    {
+        "error": Words("Error", "The result cannot be trusted or used as it is.", "bad"),
+        "warning": Words("Warning", "Something costs accuracy, loss or time.", "caution"),
+        "note": Words("Note", "Worth knowing; not a fault.", "info"),
+    }
+)
+
+GROUPS: Mapping[str, str] = MappingProxyType(
+    {
+        "both_right": "both right",
+        "only_a_right": "only A right",
+        "only_b_right": "only B right",
+        "both_wrong": "both wrong",
+    }
+)
+
+KEY_ADVICE = (
+    "Log train and validation loss and accuracy at every epoch, under keys such as 'train_loss', 'val_loss', "
+    "'train_accuracy', 'val_accuracy'; or map your own key with --key 'my_key=validation:log_loss'."
+)
+"""What a person can do when too little is known about a run."""
+
+CAPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "curves": (
+            "Loss and accuracy over training",
+            (
+                "Train against validation. Look where the validation loss turns while the training loss still "
+                "falls, and whether the accuracy turns with it: if it does not, the model is as often right as "
+                "before, but its probabilities get worse."
+            ),
+        ),
+        "curves_overlay": (
+            "The curves of all models",
+            (
+                "Validation loss and accuracy of every run on shared axes. Look for curves that cross: the order of "
+                "the models then depends on when training stops, and on which of the two one looks at."
+            ),
+        ),
+        "loss_accuracy_plane": (
+            "Where loss and accuracy place the model",
+            (
+                "Each point is an accuracy with its log loss. A calibrated model lies within the band; above it, "
+                "part of the loss could be removed without changing a single prediction. Outside the possible "
+                "region something was logged wrongly, or a penalty was added."
+            ),
+        ),
+        "reliability": (
+            "Reliability diagram",
+            (
+                "How often the model is right against how sure it is. Below the diagonal it is over-confident, "
+                "above it under-confident; within the noise floor a perfectly calibrated model would look the same."
+            ),
+        ),
+        "loss_concentration": (
+            "Who carries the loss",
+            (
+                "Samples from the largest loss to the smallest against the share of the loss that they carry. A "
+                "steep start means that a few samples decide the loss, which the accuracy cannot see."
+            ),
+        ),
+        "attribution": (
+            "Which samples make the difference",
+            (
+                "The two models that differ most against their accuracies, on the same samples. The bars lead from the "
+                "loss of B to that of A: what samples that both, one or neither gets right add to it."
+            ),
+        ),
+        "confusion": (
+            "Confusion matrix",
+            (
+                "True class against predicted class. Coloured cells off the diagonal are classes that the model mixes "
+                "up; a column full of them is a class that it answers too often."
+            ),
+        ),
+    }
+)
+"""Title of each picture, and what to look for in it."""

@@ -1,0 +1,141 @@
+from dataclasses import replace
+from html.parser import HTMLParser
+from math import inf, nan
+
+import pytest
+
+from lossacc_mlflow.records import Comparison, RunData
+from lossacc_mlflow.render import notebook_frame, render_comparison_report, render_report
+from tests.builders import make_curve
+from tests.render.examples import (
+    HOSTILE,
+    broken_comparison,
+    broken_diagnosis,
+    comparison,
+    diagnose,
+    hostile_diagnosis,
+    overfitted_run,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Reader(HTMLParser):
+    """What a browser would see of a page: elements, attributes, text, and whether elements are closed in order."""
+
+    VOID = frozenset({"meta", "img", "br", "circle", "path"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def assert_self_contained(page: Reader) -> None:
+    assert {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "base", "a", "form"} == set()
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        source = attributes.get("src") or ""
+        assert not source or source.startswith("data:image/")
+
+
+def test_report_says_the_verdict_first_and_everything_after_it() -> None:
+    html = render_report(diagnose(overfitted_run()), {"lossacc/curves.png": PNG + b"x", "reliability": PNG})
+    page = Reader(html)
+    assert_self_contained(page)
+    order = ["Overfitting in the loss only", "FIT001", "What to do", "Figure 1.", "Predictions", "alone prove"]
+    order += ["Worst predictions", "All rules and their outcome", "How this was computed"]
+    positions = [page.text.index(part, page.text.index("Verdict")) for part in order]
+    assert positions == sorted(positions)
+    assert page.all("html") == [{"lang": "en"}]
+    assert all(image["alt"] for image in page.all("img"))
+    assert len(page.all("img")) == 2
+    assert {header.get("scope") for header in page.all("th")} <= {"col", "row", "rowgroup"}
+
+
+def test_names_from_a_run_never_become_markup() -> None:
+    for html in (
+        render_report(hostile_diagnosis(), {HOSTILE: PNG}),
+        render_comparison_report(comparison(HOSTILE, "b"), {HOSTILE: PNG}),
+    ):
+        page = Reader(html)
+        assert_self_contained(page)
+        assert "<script>alert('x')</script>" in page.text
+        assert "\x1b" not in html
+        assert "\u202e" not in html
+        assert "\ud800" not in html
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_pages_stand_numbers_that_are_not_finite(value: float) -> None:
+    assert_self_contained(Reader(render_report(broken_diagnosis(value), {})))
+    assert_self_contained(Reader(render_comparison_report(broken_comparison(value), {})))
+
+
+def test_last_pictures_give_way_to_a_message_where_the_page_would_be_too_large() -> None:
+    pictures = {"curves": PNG + bytes(200_000), "confusion": PNG + bytes(200_000), "reliability": PNG}
+    html = render_report(diagnose(overfitted_run()), pictures)
+    assert len(html.encode()) <= 500_000
+    page = Reader(html)
+    assert len(page.all("img")) == 1
+    assert "see lossacc/confusion.png" in page.text
+
+
+def test_a_comparison_of_a_thousand_models_stays_small_and_says_what_it_leaves_out() -> None:
+    made = comparison("a", "b")
+    rows = tuple(replace(made.rows[0], name=f"{i} {HOSTILE}") for i in range(1000))
+    html = render_comparison_report(replace(made, rows=rows, pairs=made.pairs * 50), {})
+    assert len(html.encode()) <= 500_000
+    assert "900 more in comparison.csv" in html
+    assert f"{50 * len(made.pairs) - 20} more in pairs.csv" in html
+
+
+def test_comparison_marks_the_best_and_shows_four_groups_a_pair() -> None:
+    made = comparison("calm", "sharp", "sharper")
+    page = Reader(render_comparison_report(replace(made, recommendation=("Take calm.",)), {}))
+    assert page.text.index("Take calm.") < page.text.index("Models")
+    assert page.text.count("only A right") == len(made.pairs) > 0
+    assert sum("best" in (cell.get("class") or "") for cell in page.all("td")) >= 2
+
+
+def test_a_run_without_anything_says_what_was_seen_and_what_to_log() -> None:
+    run = RunData("r", "", curves=(make_curve("train_accuracy", [0.9]),), other_keys=("my_metric",))
+    text = Reader(render_report(diagnose(run), {})).text
+    for part in ("Not enough information", "my_metric", "train_accuracy", "--key", "unnamed run"):
+        assert part in text
+    assert "Healthy" not in text
+
+
+def test_an_empty_comparison_is_a_page_too() -> None:
+    empty = Comparison(name="", experiment_id="", rows=(), pairs=(), findings=(), recommendation=())
+    assert "no model to compare" in Reader(render_comparison_report(empty, {})).text
+
+
+def test_notebook_frame_keeps_the_page_to_itself() -> None:
+    html = render_report(hostile_diagnosis(), {})
+    parsed = Reader(notebook_frame(html))
+    [frame] = parsed.all("iframe")
+    assert frame["srcdoc"] == html
+    assert "sandbox" in frame
+    assert "allow-scripts" not in (frame["sandbox"] or "")
