@@ -276,6 +276,8 @@ class RunData:
         Paths of our artifacts that the run already has.
     fingerprint : str
         Of the latest steps and timestamps of what was read.
+    warnings : tuple of str
+        What could not be read and was left out, one sentence each.
     """
 
     run_id: str
@@ -294,6 +296,7 @@ class RunData:
     artifacts: tuple[str, ...] = ()
     experiment_id: str = ""
     fingerprint: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _frozen_mapping(self, "predictions", "samples", "params", "tags", "own_metrics")
@@ -479,6 +482,8 @@ class ComparisonRow:
     last_step: int | None
     step_unit: StepUnit | None
     findings: tuple[str, ...]
+    quality_name: str = "accuracy"
+    """What ``accuracy`` is: ``r2`` in a regression."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
