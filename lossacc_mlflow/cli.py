@@ -14,9 +14,10 @@ from rich.table import Table
 
 from lossacc_mlflow import __version__, pipeline, store
 from lossacc_mlflow.comparison import COMPARISON_RULES
+from lossacc_mlflow.curves import LOSS_METRICS
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.files import read_curve_file
-from lossacc_mlflow.keys import ParsedKey, parse_override
+from lossacc_mlflow.keys import ParsedKey, find_metric, parse_override
 from lossacc_mlflow.outputs import comparison_page
 from lossacc_mlflow.records import Diagnosis, Level
 from lossacc_mlflow.render import (
@@ -131,6 +132,8 @@ def diagnose(
     """
     _check_sources(run_ids, experiment, filter_string, file, group_by, write=write)
     overrides = dict(parse_override(key) for key in keys)
+    if loss is not None and find_metric(loss) is None:
+        raise InputError(f"--loss {loss!r} is no loss that is known; there is {', '.join(LOSS_METRICS)}.")
     ids = () if file is not None else _ids(run_ids, experiment, filter_string, tracking_uri)
     if file is not None:
         made: Iterator[Diagnosis] = _diagnose_file(file, group_by, overrides, n_classes, loss)

@@ -110,6 +110,7 @@ class Rise:
 
 
 @lru_cache(maxsize=512)
+@np.errstate(over="ignore", invalid="ignore")  # values near the largest float: infinite noise is the right answer
 def shape_of(curve: Curve) -> CurveShape | None:
     """Smooth a curve and find its best step.
 

@@ -14,6 +14,7 @@ from lossacc_mlflow.plots import (
     plot_loss_accuracy_plane,
     plot_loss_concentration,
     plot_reliability,
+    shrink_png,
     to_png,
 )
 from lossacc_mlflow.records import (
@@ -56,6 +57,7 @@ __all__ = [
 KIND_COMPARISON = "comparison"
 """Value of the tag ``lossacc.kind`` on an experiment's comparison run."""
 
+_NOTE_WIDTH = 780
 _ONSET_CODES = ("FIT001", "FIT002", "TRN002", "DIS001")
 
 
@@ -127,6 +129,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
     judged = _judged_samples(diagnosis)
     if judged is not None:
         files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
+    note_picture = _note_picture(pictures, "curves.png", "reliability.png")
     return RunUpdate(
         metrics=headline_metrics(diagnosis),
         tags={
@@ -137,8 +140,8 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
             "lossacc.version": __version__,
             "lossacc.fingerprint": run.fingerprint,
         },
-        note=render_note(diagnosis, picture=_first(pictures, "curves.png", "reliability.png")),
-        artifacts=_artifacts(files, pictures),
+        note=render_note(diagnosis, picture=note_picture[0].path if note_picture else None),
+        artifacts=(*_artifacts(files, pictures), *note_picture),
         tables=(f"{OWN_PREFIX}diagnostics.json",),
         images=_grid(pictures),
     )
@@ -252,12 +255,11 @@ def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
         "comparison.csv": render_comparison_csv(comparison),
         "pairs.csv": render_pairs_csv(comparison),
     }
+    note_picture = _note_picture(pictures, "loss_accuracy_plane.png", "curves_overlay.png")
     return RunUpdate(
         tags={"lossacc.kind": KIND_COMPARISON, "lossacc.status": "ok", "lossacc.version": __version__},
-        note=render_comparison_note(
-            comparison, run_id=run_id, picture=_first(pictures, "loss_accuracy_plane.png", "curves_overlay.png")
-        ),
-        artifacts=_artifacts(files, pictures),
+        note=render_comparison_note(comparison, run_id=run_id, picture=note_picture[0].path if note_picture else None),
+        artifacts=(*_artifacts(files, pictures), *note_picture),
         images=_grid(pictures),
     )
 
@@ -315,5 +317,7 @@ def _grid(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     return {f"lossacc_{name.removesuffix('.png')}": body for name, body in pictures.items()}
 
 
-def _first(pictures: Mapping[str, bytes], *names: str) -> str | None:
-    return next((OWN_PREFIX + name for name in names if name in pictures), None)
+def _note_picture(pictures: Mapping[str, bytes], *names: str) -> tuple[Artifact, ...]:
+    """A copy of the first of these pictures, small enough for MLflow's notes, which cut wide pictures off."""
+    found = next((pictures[name] for name in names if name in pictures), None)
+    return () if found is None else (Artifact(f"{OWN_PREFIX}note.png", shrink_png(found, _NOTE_WIDTH)),)

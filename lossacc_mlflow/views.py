@@ -19,7 +19,7 @@ import mlflow
 from lossacc_mlflow.keys import METRICS, ParsedKey, parse_keys, plainness
 from lossacc_mlflow.store.connection import connect, translated
 
-__all__ = ["CURVES_VIEW", "GROUPS_VIEW", "VERDICTS_VIEW", "delete_views", "experiment_link", "write_views"]
+__all__ = ["CURVES_VIEW", "GROUPS_VIEW", "VERDICTS_VIEW", "experiment_link", "write_views"]
 
 CURVES_VIEW: Final = "lossacc-curves"
 """Charts: train and validation curves of every run, one metric a chart, and best score against best loss."""
@@ -89,28 +89,6 @@ def write_views(
                 connection.client.set_experiment_tag(experiment_id, _TAG_PREFIX + view_id, value)
     links = {name: experiment_link(experiment_id, tracking_uri=tracking_uri, view_id=i) for i, name in _NAMES.items()}
     return MappingProxyType(links)
-
-
-def delete_views(experiment_id: str, *, tracking_uri: str | None = None) -> None:
-    """Delete what `write_views` wrote, and nothing else.
-
-    Parameters
-    ----------
-    experiment_id : str
-    tracking_uri : str, optional
-        MLflow's own by default.
-
-    Raises
-    ------
-    UnknownRunError, StoreError
-        As in `write_views`.
-    """
-    connection = connect(tracking_uri)
-    unknown = f"there is no active experiment {experiment_id!r}"
-    with translated(connection.uri, "saved views cannot be deleted", unknown=unknown):
-        tags = connection.client.get_experiment(experiment_id).tags
-        for key in tags.keys() & {_TAG_PREFIX + view_id for view_id in _NAMES}:
-            connection.client.delete_experiment_tag(experiment_id, key)
 
 
 def experiment_link(experiment_id: str, *, tracking_uri: str | None = None, view_id: str | None = None) -> str:

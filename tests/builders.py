@@ -12,9 +12,7 @@ from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
 _SPLITS: Mapping[str, Split] = {"train": "train", "val": "validation", "test": "test"}
 
 
-def make_curve(
-    key: str, values: ArrayLike, *, step: Sequence[int] | None = None, unit: StepUnit = "epoch"
-) -> Curve:
+def make_curve(key: str, values: ArrayLike, *, step: Sequence[int] | None = None, unit: StepUnit = "epoch") -> Curve:
     """Make a curve from a key such as ``val_loss`` or ``train_accuracy``; the metric may be any of METRICS."""
     prefix, _, metric = key.partition("_")
     value = np.asarray(values, dtype=np.float64)

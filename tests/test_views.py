@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from lossacc_mlflow.errors import StoreError, UnknownRunError
-from lossacc_mlflow.views import CURVES_VIEW, GROUPS_VIEW, VERDICTS_VIEW, delete_views, experiment_link, write_views
+from lossacc_mlflow.views import CURVES_VIEW, GROUPS_VIEW, VERDICTS_VIEW, experiment_link, write_views
 
 OWN_KEYS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "test_loss", "lossacc/best_loss")
 # MLflow's own, inside its store.
@@ -88,14 +88,6 @@ def test_second_write_changes_nothing_and_a_changed_view_keeps_its_creation(
 def test_unreadable_view_is_replaced(client: MlflowClient, experiment_id: str, junk: str) -> None:
     client.set_experiment_tag(experiment_id, PREFIX + CURVES_VIEW, junk)
     assert overlays(write(client, experiment_id)[CURVES_VIEW])
-
-
-def test_other_views_survive_deletion(client: MlflowClient, experiment_id: str) -> None:
-    client.set_experiment_tag(experiment_id, PREFIX + "mine", "{}")
-    assert len(write(client, experiment_id)) == 4
-    for _ in range(2):
-        delete_views(experiment_id, tracking_uri=client.tracking_uri)
-        assert client.get_experiment(experiment_id).tags == {PREFIX + "mine": "{}"}
 
 
 def test_before_mlflow_3_15_views_have_no_name(

@@ -6,7 +6,7 @@ from lossacc_mlflow.plots.confusion import plot_confusion
 from lossacc_mlflow.plots.curves import plot_curves
 from lossacc_mlflow.plots.overlay import plot_curves_overlay
 from lossacc_mlflow.plots.plane import plot_loss_accuracy_plane
-from lossacc_mlflow.plots.png import to_png
+from lossacc_mlflow.plots.png import shrink_png, to_png
 from lossacc_mlflow.plots.reliability import plot_reliability
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "plot_loss_accuracy_plane",
     "plot_loss_concentration",
     "plot_reliability",
+    "shrink_png",
     "to_png",
 ]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lossacc_mlflow.records import IntArray
 
-__all__ = ["to_png"]
+__all__ = ["shrink_png", "to_png"]
 
 
 def to_png(figure: Figure, *, max_bytes: int | None = None) -> bytes:
@@ -40,6 +40,27 @@ def to_png(figure: Figure, *, max_bytes: int | None = None) -> bytes:
         if max_bytes is None or len(body) <= max_bytes:
             break
     return body
+
+
+def shrink_png(body: bytes, width: int) -> bytes:
+    """Make a smaller copy of a picture, for places that show pictures at their natural size and cut them off.
+
+    Parameters
+    ----------
+    body : bytes
+        PNG.
+    width : int
+        In pixels; a picture that is no wider comes back as it is.
+
+    Returns
+    -------
+    bytes
+    """
+    picture = Image.open(BytesIO(body)).convert("RGB")
+    if picture.width <= width:
+        return body
+    size = (width, round(picture.height * width / picture.width))
+    return _palette_png(picture.resize(size, Image.Resampling.LANCZOS), 256)
 
 
 def _palette_png(picture: Image.Image, colors: int) -> bytes:

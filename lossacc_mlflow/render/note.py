@@ -105,7 +105,9 @@ def _image(alt: str, path: str, run_id: str) -> str:
 def _artifact_link(label: str, path: str, experiment_id: str, run_id: str) -> str:
     if not experiment_id:
         return f"{label}: `{path}` among the artifacts"
-    return f"[{label}](#/experiments/{_quoted(experiment_id)}/runs/{_quoted(run_id)}/artifacts/{path})"
+    # Without the workflow type MLflow opens its pages for generative AI.
+    page = f"#/experiments/{_quoted(experiment_id)}/runs/{_quoted(run_id)}/artifacts/{path}"
+    return f"[{label}]({page}?workflowType=machine_learning)"
 
 
 def _quoted(text: str) -> str:

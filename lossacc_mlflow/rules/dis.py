@@ -58,8 +58,8 @@ class LossUpAccuracyFlat(Rule):
         fit = self.loss_overfitting
         limit = max(self.max_drop, quality.doubt)
         evidence = [
-            Evidence("validation_rise_relative", rise.relative, self.max_rise),
-            Evidence("accuracy_drop", drop, limit),
+            Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
+            Evidence("accuracy_drop", drop, limit, "fraction"),
         ]
         rises = rise.relative > self.max_rise and is_up(
             rise, validation, min_points_since=fit.min_points_since, max_recovery=fit.max_recovery
@@ -72,7 +72,7 @@ class LossUpAccuracyFlat(Rule):
             return self.clear("The validation loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         return self.flagged(
             f"Since {seen.step_unit} {rise.step} the validation loss has risen by {percent(rise.relative, 0)} "
-            f"({validation.best_value:.4g} to {validation.end:.4g}), while the accuracy went from "
+            f"({validation.best_value:.4g} to {validation.end:.4g}), while the {seen.quality_word} went from "
             f"{percent(quality.at(rise.step))} to {percent(quality.end)}.",
             evidence,
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
@@ -122,8 +122,8 @@ class BestStepsDiffer(Rule):
         loss_cost = loss.at(quality.best_step) - loss.best_value
         relative = share(loss_cost, loss.best_value) if loss.best_value > 0 else float("nan")
         evidence = [
-            Evidence("accuracy_cost_of_best_loss", accuracy_cost, max(self.max_accuracy, quality.doubt)),
-            Evidence("loss_cost_of_best_accuracy_relative", relative, self.max_loss),
+            Evidence("accuracy_cost_of_best_loss", accuracy_cost, max(self.max_accuracy, quality.doubt), "fraction"),
+            Evidence("loss_cost_of_best_accuracy_relative", relative, self.max_loss, "fraction"),
             Evidence("best_step_by_loss", loss.best_step, None, seen.step_unit),
             Evidence("best_step_by_accuracy", quality.best_step, None, seen.step_unit),
         ]
@@ -321,8 +321,8 @@ class FewHugeErrors(Rule):
         huge, n = summary.n_huge_errors, summary.n_samples
         evidence = [
             Evidence("n_huge_errors", huge, self.min_count, "samples"),
-            Evidence("fraction_of_samples", huge / n, self.max_fraction),
-            Evidence("loss_share_huge_errors", summary.loss_share_huge_errors, self.min_share),
+            Evidence("fraction_of_samples", huge / n, self.max_fraction, "fraction"),
+            Evidence("loss_share_huge_errors", summary.loss_share_huge_errors, self.min_share, "fraction"),
         ]
         few = self.min_count <= huge <= self.max_fraction * n
         if not (few and summary.loss_share_huge_errors >= self.min_share):

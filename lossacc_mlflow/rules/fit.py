@@ -80,7 +80,7 @@ class LossOverfitting(Rule):
         if validation is None or rise is None:
             return self.not_applicable(f"A validation loss over at least {MIN_POINTS} steps of one training is needed.")
         evidence = [
-            Evidence("validation_rise_relative", rise.relative, self.max_rise),
+            Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
             Evidence("validation_rise", rise.absolute, validation.doubt, "loss"),
         ]
         if not rise.relative > self.max_rise:
@@ -158,7 +158,7 @@ class AccuracyOverfitting(Rule):
                 f"A validation accuracy over at least {MIN_POINTS} steps of one training is needed."
             )
         limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.doubt)
-        evidence = [Evidence("accuracy_drop", drop, limit)]
+        evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
         train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
         if not drop > limit or len(quality) - 1 - quality.best < self.min_points_since:
@@ -168,8 +168,8 @@ class AccuracyOverfitting(Rule):
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(
-            f"The validation accuracy peaks at {seen.step_unit} {quality.best_step} ({percent(quality.best_value)}) "
-            f"and falls to {percent(quality.end)}.",
+            f"The validation {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "
+            f"({percent(quality.best_value)}) and falls to {percent(quality.end)}.",
             evidence,
             f"Keep the weights of {seen.step_unit} {quality.best_step}, and regularise.",
             split="validation",
@@ -224,7 +224,7 @@ class GeneralizationGap(Rule):
         ]
         if seen.train_quality_final is not None and seen.validation_quality_final is not None:
             gap = seen.train_quality_final - seen.validation_quality_final
-            evidence.append(Evidence("generalization_gap_accuracy", gap))
+            evidence.append(Evidence("generalization_gap_accuracy", gap, None, "fraction"))
         if not validation_end >= self.min_ratio * train_end or validation_end <= 0:
             return self.clear("Train and validation loss end close to each other.", evidence)
         if any(rule.check(run).status == "flagged" for rule in (self.loss_overfitting, self.late_divergence)):
@@ -295,8 +295,8 @@ class TrainedPastBest(Rule):
         first, last = int(validation.step[0]), int(validation.step[-1])
         wasted = last - rise.step
         evidence = [
-            Evidence("share_of_steps_since_best", share(wasted, last - first), self.min_share),
-            Evidence("loss_given_up_relative", rise.relative, self.max_loss),
+            Evidence("share_of_steps_since_best", share(wasted, last - first), self.min_share, "fraction"),
+            Evidence("loss_given_up_relative", rise.relative, self.max_loss, "fraction"),
             Evidence("steps_since_best", wasted, None, seen.step_unit),
         ]
         late = wasted >= self.min_share * (last - first) and rise.points_since >= self.min_points_since
@@ -321,7 +321,7 @@ def _costs(seen: Observation, validation: CurveShape, rise: Rise) -> list[Eviden
         Evidence("steps_since_best", int(validation.step[-1]) - rise.step, None, seen.step_unit),
     ]
     if seen.accuracy_drop is not None:
-        costs.append(Evidence(f"{seen.quality_name}_given_up", seen.accuracy_drop))
+        costs.append(Evidence(f"{seen.quality_name}_given_up", seen.accuracy_drop, None, "fraction"))
     return costs
 
 

@@ -167,7 +167,7 @@ class MissingCurve(Rule):
         evidence = [Evidence("missing_curves", len(missing), 0)]
         if not missing:
             return self.clear("Loss and accuracy of train and validation are there.", evidence)
-        seen = [f"{c.key or c.metric.name} ({len(c)} points)" for c in run.curves]
+        seen = [f"{c.key or c.metric.name} ({len(c)} point{'s' * (len(c) != 1)})" for c in run.curves]
         others = [*run.other_keys[:10], *(["..."] if len(run.other_keys) > 10 else [])]
         message = f"No {', no '.join(missing)}. There is {', '.join(seen) if seen else 'no curve'}"
         message += f"; not understood: {', '.join(others)}." if others else "."

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 
 from lossacc_mlflow.curves import (
     CurveShape,
@@ -24,9 +25,10 @@ MIN_POINTS = 5
 class Observation:
     """Shapes of the curves of one run; None where a curve is missing or holds no finite value.
 
-    ``train_loss``, ``validation_loss``, ``train_quality`` and ``validation_quality`` are over steps of one training
-    and have at least five finite points. ``*_final`` is the level at the end of any curve, also of a single point
-    or of scores against training-set size. Quality is accuracy, R² in a regression.
+    ``train_loss``, ``validation_loss``, ``train_quality`` and ``validation_quality`` are over steps of one training,
+    have at least five finite points, and end finite: of a run that ended in NaN nobody can say where it ended.
+    ``*_final`` is the level at the end of any curve, also of a single point or of scores against training-set size.
+    Quality is accuracy, R² in a regression.
     """
 
     train_loss: CurveShape | None
@@ -47,6 +49,11 @@ class Observation:
     chance: float | None
     rise: Rise | None
     """How far the validation loss has climbed since its best step."""
+
+    @property
+    def quality_word(self) -> str:
+        """What to call the quality in a sentence."""
+        return {"r2": "R²", "balanced_accuracy": "balanced accuracy"}.get(self.quality_name, "accuracy")
 
     @property
     def accuracy_drop(self) -> float | None:
@@ -113,15 +120,19 @@ def chance_level(run: RunData) -> float | None:
 
 def _course(curve: Curve | None) -> CurveShape | None:
     """Shape of a curve over the steps of one training, long enough to have a course."""
-    if curve is None or not is_over_steps(curve):
+    if curve is None or not is_over_steps(curve) or not _ends_finite(curve):
         return None
     shape = shape_of(curve)
     return shape if shape is not None and len(shape) >= MIN_POINTS else None
 
 
 def _final(curve: Curve | None) -> float | None:
-    shape = None if curve is None else shape_of(curve)
+    shape = None if curve is None or not _ends_finite(curve) else shape_of(curve)
     return None if shape is None else shape.end
+
+
+def _ends_finite(curve: Curve) -> bool:
+    return len(curve) > 0 and isfinite(curve.value[-1])
 
 
 def _accuracy(run: RunData) -> CurveShape | None:

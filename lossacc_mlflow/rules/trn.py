@@ -107,7 +107,10 @@ class NotLearning(Rule):
     def _check_accuracy(self, accuracy: CurveShape, chance: float, n_validation: int | None) -> Finding:
         error = self.z * sqrt(chance * (1 - chance) / n_validation) if n_validation else self.min_gain_unknown_n
         needed = chance + max(self.min_gain, error)
-        evidence = [Evidence("best_accuracy", accuracy.best_value, needed), Evidence("chance_level", chance)]
+        evidence = [
+            Evidence("best_accuracy", accuracy.best_value, needed, "fraction"),
+            Evidence("chance_level", chance, None, "fraction"),
+        ]
         if accuracy.best_value < needed:
             return self._at_chance(
                 f"The accuracy never gets above {percent(accuracy.best_value)}, where always answering the same gives "
@@ -133,14 +136,14 @@ class NotLearning(Rule):
         evidence = []
         if accuracy is not None:
             same = float(np.unique(accuracy.value, return_counts=True)[1].max() / len(accuracy))
-            evidence.append(Evidence("share_of_one_accuracy", same, self.max_share_of_one_value))
+            evidence.append(Evidence("share_of_one_accuracy", same, self.max_share_of_one_value, "fraction"))
             if same >= self.max_share_of_one_value and np.median(accuracy.value) < self.max_median:
                 return self._at_chance(
                     f"The accuracy has one and the same value in {percent(same, 0)} of the steps.", evidence
                 )
         if train is not None:
             fall = self._fall(train)
-            evidence.append(Evidence("train_fall_relative", fall, self.min_fall))
+            evidence.append(Evidence("train_fall_relative", fall, self.min_fall, "fraction"))
             if fall < self.min_fall:
                 return self._at_chance(
                     f"The train loss never falls more than {percent(max(fall, 0))} below its start.", evidence
@@ -214,7 +217,7 @@ class LateDivergence(Rule):
             )
         evidence = [
             Evidence("train_rise", train.end - train.best_value, self._train_limit(train)),
-            Evidence("validation_rise_relative", rise.relative, self.max_rise),
+            Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
         ]
         drop, quality = seen.accuracy_drop, seen.validation_quality
         fell = drop is not None and quality is not None and drop > max(self.max_accuracy_drop, quality.doubt)

@@ -14,7 +14,10 @@ def test_note_puts_verdict_and_reason_above_the_fold_and_then_the_picture() -> N
     assert "\n" not in blocks[1]
     assert blocks[2] == "![Curves of loss and accuracy](get-artifact?path=lossacc%2Fcurves.png&run_uuid=id-mlp)"
     assert "- **FIT001** Loss overfitting (epoch 20" in blocks[3]
-    assert blocks[-1] == "[Full report](#/experiments/7/runs/id-mlp/artifacts/lossacc/report.html)"
+    assert (
+        blocks[-1]
+        == "[Full report](#/experiments/7/runs/id-mlp/artifacts/lossacc/report.html?workflowType=machine_learning)"
+    )
 
 
 def test_note_without_picture_or_experiment_has_no_dead_link() -> None:
@@ -41,7 +44,7 @@ def test_note_shrinks_to_its_limit_and_keeps_verdict_and_link() -> None:
     short = render_note(many, picture="lossacc/curves.png", limit=300)
     assert short.startswith("**Overfitting")
     assert "![" not in short
-    assert short.endswith("report.html)")
+    assert short.endswith("report.html?workflowType=machine_learning)")
 
 
 def test_comparison_note_recommends_first_and_lists_the_models() -> None:

@@ -32,7 +32,7 @@ def test_text_leads_with_the_verdict_and_shows_numbers_beside_thresholds() -> No
     assert lines[1].split(None, 1) == ["verdict", lines[1].split(None, 1)[1]]
     assert "Overfitting in the loss only" in lines[1]
     assert "FIT001 Loss overfitting" in text
-    assert "(threshold 0.100)" in text
+    assert "(threshold 10.0 %)" in text
     assert "since" in text
     assert "epoch 20" in text
     assert "what to do" in text

@@ -34,7 +34,6 @@ _KEYS = st.sampled_from(["train_loss", "val_loss", "train_accuracy", "val_accura
 
 
 @given(curves=st.dictionaries(_KEYS, _VALUES), n_classes=st.sampled_from([None, 2, 10]))
-@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_no_run_breaks_a_rule(curves: dict[str, list[float]], n_classes: int | None) -> None:
     run = make_run(curves, n_classes=n_classes)
     findings = apply_rules(run)

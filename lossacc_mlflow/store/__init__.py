@@ -1,0 +1,38 @@
+"""Runs in MLflow: read as RunData, updated in place, and cleaned.
+
+Nothing is created where one only reads, histories are read whole and with few requests, and every failure is one line
+that says which store, what was wanted and what to do.
+"""
+
+from lossacc_mlflow.store.cleaning import VIEW_TAG_PREFIX, clean_experiment, clean_run
+from lossacc_mlflow.store.codec import decode_samples, decode_summary, encode_samples, encode_summary
+from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
+from lossacc_mlflow.store.reading import read_run, read_runs
+from lossacc_mlflow.store.writing import (
+    COMPARISON_NAME,
+    comparison_run_id,
+    log_artifacts,
+    log_points,
+    set_tags,
+    write_update,
+)
+
+__all__ = [
+    "COMPARISON_NAME",
+    "VIEW_TAG_PREFIX",
+    "clean_experiment",
+    "clean_run",
+    "comparison_run_id",
+    "decode_samples",
+    "decode_summary",
+    "encode_samples",
+    "encode_summary",
+    "experiment_name",
+    "find_run_ids",
+    "log_artifacts",
+    "log_points",
+    "read_run",
+    "read_runs",
+    "set_tags",
+    "write_update",
+]
