@@ -8,7 +8,7 @@ from itertools import combinations
 from math import isfinite
 from typing import ClassVar
 
-from lossacc_mlflow.curves import loss_curve, quality_curve, summarize_curve
+from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.pairing import ALPHA, compare_samples, write_p_value
 from lossacc_mlflow.records import (
@@ -198,7 +198,7 @@ def _final_figures(run: RunData, label: str, split: Split) -> ComparisonRow:
 
 def _course(run: RunData, split: Split) -> CurveSummary | None:
     curve = loss_curve(run, split)
-    return None if curve is None or len(curve) < 2 else summarize_curve(curve)
+    return None if curve is None or len(curve) < 2 or not is_over_steps(curve) else summarize_curve(curve)
 
 
 def _accuracy(row: ComparisonRow) -> float | None:
@@ -246,7 +246,7 @@ def _pairs(ranked: Sequence[tuple[ComparisonRow, Diagnosis]], split: Split) -> t
 
 
 def _figures(row: ComparisonRow) -> str:
-    return f"{row.name} ({100 * (row.accuracy or 0.0):.1f} %, {row.loss or 0.0:.4g})"
+    return f"'{row.name}' ({100 * (row.accuracy or 0.0):.1f} %, {row.loss or 0.0:.4g})"
 
 
 def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison], split: Split) -> tuple[str, ...]:
@@ -259,22 +259,22 @@ def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison],
         return ("No run has an accuracy or a loss to choose by.",)
     if answers is None or probabilities is None or answers.quality_name != "accuracy":
         only = answers or probabilities
-        return (f"Take {only.name}: the best {split} figure that is known.",) if only else ()
+        return (f"Take '{only.name}': the best {split} figure that is known.",) if only else ()
     settled = " after its own temperature" if probabilities.loss_after_temperature is not None else ""
     loss_text = f"lowest {split} loss{settled} ({_settled_loss(probabilities):.4g})"
     accuracy_text = f"highest {split} accuracy ({100 * (answers.accuracy or 0.0):.1f} %)"
     if answers.run_id == probabilities.run_id:
-        return (f"Take {answers.name}: it has both the {accuracy_text} and the {loss_text}.",)
+        return (f"Take '{answers.name}': it has both the {accuracy_text} and the {loss_text}.",)
     pair = next((p for p in pairs if p.name_a == answers.name and p.name_b == probabilities.name), None)
     if pair is not None and pair.mcnemar_p >= ALPHA:
         return (
-            f"Take {probabilities.name}: it has the {loss_text}, and its accuracy "
+            f"Take '{probabilities.name}': it has the {loss_text}, and its accuracy "
             f"({100 * pair.accuracy_b:.1f} %) is not significantly below the best one, "
-            f"{100 * pair.accuracy_a:.1f} % of {answers.name} (McNemar p = {write_p_value(pair.mcnemar_p)}, "
+            f"{100 * pair.accuracy_a:.1f} % of '{answers.name}' (McNemar p = {write_p_value(pair.mcnemar_p)}, "
             f"{pair.n_samples} samples).",
         )
     sure = "" if pair is None else f"; significantly so (McNemar p = {write_p_value(pair.mcnemar_p)})"
     return (
-        f"If the answers count, take {answers.name}: it has the {accuracy_text}{sure}.",
-        f"If the probabilities count, take {probabilities.name}: it has the {loss_text}.",
+        f"If the answers count, take '{answers.name}': it has the {accuracy_text}{sure}.",
+        f"If the probabilities count, take '{probabilities.name}': it has the {loss_text}.",
     )

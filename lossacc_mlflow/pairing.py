@@ -18,10 +18,10 @@ ALPHA = 0.05
 """Level of every test."""
 
 _GROUP_WORDS = {
-    "both_right": "samples that both get right",
-    "only_a_right": "samples that only {a} gets right",
-    "only_b_right": "samples that only {b} gets right",
-    "both_wrong": "samples that both get wrong",
+    "both_right": "that both get right",
+    "only_a_right": "that only {a} gets right",
+    "only_b_right": "that only {b} gets right",
+    "both_wrong": "that both get wrong",
 }
 
 
@@ -209,14 +209,14 @@ def _is_decided(delta: float, t_p: float, brier_p: float, n: int, *, at_clip: bo
 
 def _explain(pair: PairedComparison) -> str:
     """The attribution as one paragraph, significance first."""
-    a, b = pair.name_a, pair.name_b
+    a, b = f"'{pair.name_a}'", f"'{pair.name_b}'"
     if not pair.decided:
         first = f"The difference in loss is not significant (p = {write_p_value(pair.paired_t_p)})."
     else:
         first = f"The difference in loss is significant (p = {write_p_value(pair.paired_t_p)})."
     higher, lower, sign = (a, b, 1.0) if pair.delta_loss >= 0 else (b, a, -1.0)
     parts = [
-        f"{sign * g.contribution:+.4g} from the {g.n} {_GROUP_WORDS[g.name].format(a=a, b=b)}"
+        f"{sign * g.contribution:+.4g} from the {g.n} sample{'s' * (g.n != 1)} {_GROUP_WORDS[g.name].format(a=a, b=b)}"
         for g in sorted(pair.groups, key=lambda g: -abs(g.contribution))
         if g.n
     ]
@@ -232,7 +232,9 @@ def _explain(pair: PairedComparison) -> str:
 
 def _after_temperature(pair: PairedComparison, higher: str, lower: str, sign: float) -> str:
     after = sign * pair.delta_loss_after_temperature
-    figures = f"{pair.name_a} {pair.loss_a_after_temperature:.4g}, {pair.name_b} {pair.loss_b_after_temperature:.4g}"
+    figures = (
+        f"'{pair.name_a}' {pair.loss_a_after_temperature:.4g}, '{pair.name_b}' {pair.loss_b_after_temperature:.4g}"
+    )
     if after < 0:
         return f"After each model's own temperature the order turns round ({figures}): {higher} is then the better one."
     removed = 1 - after / abs(pair.delta_loss) if pair.delta_loss else 0.0

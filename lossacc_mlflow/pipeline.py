@@ -7,7 +7,7 @@ from math import isfinite
 from lossacc_mlflow import store, views
 from lossacc_mlflow.bounds import loss_bounds
 from lossacc_mlflow.comparison import compare_diagnoses
-from lossacc_mlflow.curves import loss_curve, quality_curve, summarize_curve
+from lossacc_mlflow.curves import LOSS_METRICS, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.keys import ParsedKey
 from lossacc_mlflow.outputs import comparison_html, comparison_update, diagnosis_html, run_update
@@ -211,8 +211,15 @@ def _write_comparison(comparison: Comparison, tracking_uri: str | None) -> None:
         raise StoreError(f"experiment {comparison.experiment_id} has no place for its comparison run.")
     run = store.read_run(run_id, tracking_uri=tracking_uri)
     store.write_update(run, comparison_update(comparison, run_id), tracking_uri=tracking_uri)
-    keys = {curve.key for d in comparison.diagnoses for curve in d.run.curves}
-    views.write_views(comparison.experiment_id, metric_keys=keys, tracking_uri=tracking_uri)
+    curves = [curve for d in comparison.diagnoses for curve in d.run.curves]
+    not_positive = {curve.key for curve in curves if not (curve.value > 0).all()}
+    losses = {curve.key for curve in curves if curve.metric.name in LOSS_METRICS}
+    views.write_views(
+        comparison.experiment_id,
+        metric_keys={curve.key for curve in curves},
+        log_scale_keys=losses - not_positive,
+        tracking_uri=tracking_uri,
+    )
 
 
 def _bounds(run: RunData) -> dict[Split, LossBounds]:

@@ -51,7 +51,11 @@ _Json = dict[str, Any]
 
 
 def write_views(
-    experiment_id: str, *, metric_keys: Collection[str], tracking_uri: str | None = None
+    experiment_id: str,
+    *,
+    metric_keys: Collection[str],
+    log_scale_keys: Collection[str] = (),
+    tracking_uri: str | None = None,
 ) -> Mapping[str, str]:
     """Write the saved views of an experiment, where they changed.
 
@@ -63,6 +67,8 @@ def write_views(
     experiment_id : str
     metric_keys : collection of str
         The keys under which the runs logged their metrics; those that are not understood get no chart here.
+    log_scale_keys : collection of str
+        Those of them that are drawn on a logarithmic axis; every value must be positive.
     tracking_uri : str, optional
         MLflow's own by default.
 
@@ -82,7 +88,7 @@ def write_views(
     cannot, unknown = "saved views cannot be written", f"there is no active experiment {experiment_id!r}"
     with translated(connection.uri, cannot, unknown=unknown):
         tags = connection.client.get_experiment(experiment_id).tags
-        for view_id, state in _states(metric_keys).items():
+        for view_id, state in _states(metric_keys, frozenset(log_scale_keys)).items():
             written = tags.get(_TAG_PREFIX + view_id)
             value = _tag_value(_NAMES[view_id], state, written)
             if value != written:
@@ -127,12 +133,12 @@ def _ui_base(tracking_uri: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
-def _states(metric_keys: Collection[str]) -> dict[str, _Json]:
+def _states(metric_keys: Collection[str], log_scale_keys: frozenset[str]) -> dict[str, _Json]:
     """Every view's state of the runs page, by view id."""
     parsed = parse_keys(sorted(metric_keys))
     names = {p.metric.name for p in parsed.values()}
     score = "lossacc/best_r2" if "r2" in names and "accuracy" not in names else "lossacc/best_accuracy"
-    state = _table_state(score) | _chart_state(_overlays(parsed), score)
+    state = _table_state(score) | _chart_state(_overlays(parsed), log_scale_keys, score)
     by_verdict = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "lossacc.verdict"}]}
     return {CURVES_VIEW: state, VERDICTS_VIEW: state, GROUPS_VIEW: state | {"groupBy": by_verdict}}
 
@@ -188,9 +194,12 @@ def _table_state(score: str) -> _Json:
     }
 
 
-def _chart_state(overlays: list[list[str]], score: str) -> _Json:
+def _chart_state(overlays: list[list[str]], log_scale_keys: frozenset[str], score: str) -> _Json:
     """The charts of the page: ours in a section on top, the UI's own ones folded below it."""
-    charts = [_line_chart(f"{_OVERLAYS_SECTION}-{i}", keys) for i, keys in enumerate(overlays)]
+    charts = [
+        _line_chart(f"{_OVERLAYS_SECTION}-{i}", keys, "log" if log_scale_keys.issuperset(keys) else "linear")
+        for i, keys in enumerate(overlays)
+    ]
     folded = ("lossacc", "Model metrics", "System metrics")
     return {
         "compareRunCharts": [*charts, _scatter_chart("lossacc/best_loss", score)],
@@ -222,12 +231,12 @@ def _card(uuid: str, kind: str) -> _Json:
     }
 
 
-def _line_chart(uuid: str, keys: list[str]) -> _Json:
+def _line_chart(uuid: str, keys: list[str], scale: str) -> _Json:
     return _card(uuid, "LINE") | {
         "metricKey": keys[0],
         "selectedMetricKeys": keys,
         "lineSmoothness": 0,
-        "scaleType": "linear",
+        "scaleType": scale,
         "xAxisScaleType": "linear",
         "xAxisKey": "step",
         "selectedXAxisMetricKey": "",

@@ -42,7 +42,7 @@ def test_reversal_is_found_and_settled_by_temperature() -> None:
     assert "1 of 1 agree" in found.message
     assert len(comparison.pairs) == 1
     assert comparison.pairs[0].delta_loss > 0 > comparison.pairs[0].delta_loss_after_temperature
-    assert comparison.recommendation[0].startswith("Take sure: it has both")
+    assert comparison.recommendation[0].startswith("Take 'sure': it has both")
 
 
 def test_same_order_is_clear_and_one_run_is_not_applicable() -> None:
@@ -82,7 +82,7 @@ def test_insignificant_accuracy_yields_to_loss() -> None:
         models.append(judge(run))
     comparison = compare_diagnoses(models)
     assert [row.name for row in comparison.rows] == ["coarse", "good"]
-    assert comparison.recommendation[0].startswith("Take good: ")
+    assert comparison.recommendation[0].startswith("Take 'good': ")
     assert "not significantly below" in comparison.recommendation[0]
 
 

@@ -170,3 +170,12 @@ def test_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"missing\.db"):
         write_views("1", metric_keys=OWN_KEYS, tracking_uri=f"sqlite:///{tmp_path}/missing.db")
     assert not (tmp_path / "missing.db").exists()
+
+
+def test_losses_are_drawn_on_a_logarithmic_axis_where_all_splits_may(client: MlflowClient, experiment_id: str) -> None:
+    keys = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    for log_keys, scales in ((keys[:2], ["log", "linear"]), (keys[:1], ["linear", "linear"])):
+        uri = client.tracking_uri
+        write_views(experiment_id, metric_keys=keys, log_scale_keys=log_keys, tracking_uri=uri)
+        charts = state(client.get_experiment(experiment_id).tags[PREFIX + CURVES_VIEW])["compareRunCharts"]
+        assert [chart["scaleType"] for chart in charts if chart["type"] == "LINE"] == scales

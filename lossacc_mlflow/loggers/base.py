@@ -66,7 +66,7 @@ def log_curves(
     if n_classes is not None:
         tags["lossacc.n_classes"] = str(n_classes)
     if class_counts is not None:
-        tags["lossacc.class_counts"] = json.dumps({str(k): int(v) for k, v in class_counts.items()})
+        tags["lossacc.class_counts"] = json.dumps({str(k): int(v) for k, v in class_counts.items()}, sort_keys=True)
     run = _run_id(run_id)
     store.log_points(run, {key: (steps, [float(v) for v in series]) for key, series in values.items()})
     store.set_tags(run, tags)
