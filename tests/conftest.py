@@ -63,9 +63,21 @@ def sqlite_store(empty_database: Path, tmp_path: Path) -> Tracking:
     return Tracking(uri, database, experiment_id)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running tracking server: its address, and the database behind it (faster to fill than through the server)."""
+
+    url: str
+    database: Path
+
+    @property
+    def store_uri(self) -> str:
+        return f"sqlite:///{self.database}"
+
+
 @pytest.fixture(scope="session")
-def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A tracking server with an artifact store of its own: its address, and its database."""
+def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A tracking server with an artifact store of its own."""
     folder = tmp_path_factory.mktemp("server")
     database = Path(shutil.copy(empty_database, folder / "mlflow.db"))
     with closing(socket.socket()) as free:
@@ -74,6 +86,7 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "artifacts")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  (our own command)
             command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -81,7 +94,7 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/health", process, folder / "log")
-        yield address, database
+        yield Server(address, database)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # its graceful end takes long, and nothing of it is needed any more
         process.wait()
@@ -99,10 +112,9 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> No
 
 
 @pytest.fixture
-def http_store(server: tuple[str, Path], request: pytest.FixtureRequest) -> Tracking:
-    address, database = server
-    experiment_id = MlflowClient(address).create_experiment(f"{request.node.name} {time.time_ns()}")
-    return Tracking(address, database, experiment_id)
+def http_store(server: Server, request: pytest.FixtureRequest) -> Tracking:
+    experiment_id = MlflowClient(server.url).create_experiment(f"{request.node.name} {time.time_ns()}")
+    return Tracking(server.url, server.database, experiment_id)
 
 
 @pytest.fixture(params=["sqlite_store", "http_store"])

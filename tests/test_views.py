@@ -12,8 +12,6 @@ from lossacc_mlflow.errors import StoreError, UnknownRunError
 from lossacc_mlflow.views import CURVES_VIEW, GROUPS_VIEW, VERDICTS_VIEW, experiment_link, write_views
 
 OWN_KEYS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "test_loss", "lossacc/best_loss")
-# MLflow's own, inside its store.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 PREFIX = "mlflow.sharedViewState."
 

@@ -10,11 +10,9 @@ from mlflow.entities import Metric
 from playwright.sync_api import Page
 
 from lossacc_mlflow.views import write_views
+from tests.conftest import Server
 
-from .conftest import Server
-
-# MLflow's own, inside its store.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+pytestmark = pytest.mark.browser
 
 N_CHILDREN = 12
 """More than the ten runs that MLflow shows where a view does not ask for all."""
@@ -40,7 +38,7 @@ def log_child(client: MlflowClient, experiment_id: str, parent_id: str, i: int) 
 @pytest.fixture(scope="module")
 def links(server: Server) -> Mapping[str, str]:
     client = MlflowClient(server.store_uri)
-    experiment_id = client.create_experiment("views", artifact_location=server.artifact_uri)
+    experiment_id = client.create_experiment("views")
     parent_id = client.create_run(experiment_id, run_name="parent run").info.run_id
     for i in range(N_CHILDREN):
         log_child(client, experiment_id, parent_id, i)
