@@ -159,7 +159,7 @@ def every_picture(name: str = "model") -> dict[str, Figure]:
         "overlay": plots.plot_curves_overlay(comparison([run(f"{i} {name}") for i in range(3)])),
         "attribution": plots.plot_attribution(pair(name)),
     }
-    assert len(figures) == len(plots.__all__) - 1
+    assert len(figures) == len([name for name in plots.__all__ if name.startswith("plot_")])
     return figures
 
 
@@ -550,3 +550,11 @@ def test_clean_names_are_short_and_on_one_line(name: str) -> None:
     text = clean(name, 20)
     assert len(text) <= 20
     assert text.isprintable()
+
+
+def test_a_small_copy_keeps_its_shape_and_small_pictures_stay_as_they_are() -> None:
+    body = plots.to_png(plots.plot_curves(diagnosis(run())))
+    picture, small = (Image.open(BytesIO(png)) for png in (body, plots.shrink_png(body, 780)))
+    assert small.width == 780
+    assert small.height == pytest.approx(780 * picture.height / picture.width, abs=1)
+    assert plots.shrink_png(body, picture.width) == body
