@@ -173,6 +173,16 @@ class _CalibrationRule(Rule):
         limit = evidence[0].threshold
         return limit is not None and evidence[0].value >= limit
 
+    def _too_little(self, summary: PredictionSummary, *, side: str) -> str:
+        """Why nothing is flagged: too small a share, or too few samples to be sure of it."""
+        removed, temperature = summary.calibration_loss or 0.0, summary.temperature or 1.0
+        if removed >= self.min_share * summary.log_loss and (temperature > 1) == (side == "above"):
+            return (
+                f"Temperature {temperature:.2f} removes {removed:.4g} of the loss of {summary.log_loss:.4g}, but that "
+                f"rests on few samples: its standard error is {summary.calibration_loss_se or float('nan'):.4g}."
+            )
+        return f"No temperature {side} 1 removes a share of the loss that counts."
+
 
 @dataclass(frozen=True, slots=True)
 class OverconfidentErrors(_CalibrationRule):
@@ -213,7 +223,7 @@ class OverconfidentErrors(_CalibrationRule):
         split, summary, evidence = judged
         temperature = evidence[1].value
         if not (self._exceeds(evidence) and temperature > 1):
-            return self.clear("No temperature above 1 removes a share of the loss that counts.", evidence, split=split)
+            return self.clear(self._too_little(summary, side="above"), evidence, split=split)
         removed = summary.calibration_loss_incorrect or 0.0
         evidence.append(Evidence("calibration_loss_incorrect", removed, None, "nats"))
         return self.flagged(
@@ -266,7 +276,7 @@ class HesitantCorrect(_CalibrationRule):
         split, summary, evidence = judged
         temperature = evidence[1].value
         if not (self._exceeds(evidence) and temperature < 1):
-            return self.clear("No temperature below 1 removes a share of the loss that counts.", evidence, split=split)
+            return self.clear(self._too_little(summary, side="below"), evidence, split=split)
         removed = summary.calibration_loss_correct or 0.0
         evidence.append(Evidence("calibration_loss_correct", removed, None, "nats"))
         return self.flagged(

@@ -94,6 +94,9 @@ def test_overconfident_and_hesitant_are_told_apart_by_temperature() -> None:
 def test_calibration_thresholds(removed: float, se: float, status: str) -> None:
     summary = replace(_summary(3.0), log_loss=0.3, calibration_loss=removed, calibration_loss_se=se, temperature=2.0)
     assert OverconfidentErrors().check(make_run(predictions={"test": summary})).status == status
+    if se > 0.01:
+        assert "few samples" in OverconfidentErrors().check(make_run(predictions={"test": summary})).message
+        assert "few samples" not in HesitantCorrect().check(make_run(predictions={"test": summary})).message
     hesitant = replace(summary, temperature=0.5)
     assert HesitantCorrect().check(make_run(predictions={"test": hesitant})).status == status
 
