@@ -16,6 +16,12 @@ OWN_KEYS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "test_lo
 PREFIX = "mlflow.sharedViewState."
 
 
+@pytest.fixture(autouse=True)
+def mlflow_with_named_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's version decides; the tag itself is the same to every store."""
+    monkeypatch.setattr(mlflow, "__version__", "3.15.0")
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     return MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('views')}/mlflow.db")
@@ -95,7 +101,7 @@ def test_before_mlflow_3_15_views_have_no_name(
     old = write(client, experiment_id)
     assert overlays(old[CURVES_VIEW]) == [["val_loss", "train_loss"], ["val_accuracy", "train_accuracy"]]
     assert write(client, experiment_id) == old
-    monkeypatch.undo()
+    monkeypatch.setattr(mlflow, "__version__", "3.15.0")
     new = write(client, experiment_id)
     assert json.loads(new[CURVES_VIEW])["name"] == "lossacc: curves"
     assert state(new[CURVES_VIEW]) == state(old[CURVES_VIEW])

@@ -78,9 +78,9 @@ def percent(fraction: float, digits: int = 1) -> str:
     Examples
     --------
     >>> percent(0.9814), percent(0.00042)
-    ('98.1 %', '0.04 %')
+    ('98.1 %', '0.042 %')
     """
-    if 0 < abs(fraction) < 0.5 * 10 ** -(digits + 2) or (0 < abs(fraction) < 0.001 and digits == 1):
+    if 0 < abs(fraction) < 10 ** -(digits + 2):
         return f"{100 * fraction:.2g} %"
     return f"{100 * fraction:.{digits}f} %"
 
