@@ -1,6 +1,7 @@
 """The curves of one run: loss above, accuracy below, with what was found about them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from lossacc_mlflow.plots.style import (
 from lossacc_mlflow.plots.text import clean, number, percent
 from lossacc_mlflow.plots.traces import (
     EndLabel,
+    Scale,
     at_step,
     connect,
     draw_trace,
@@ -48,6 +50,9 @@ _LANE = 18
 _LEFT = 82
 _FOOT = 34
 _PANEL_HEIGHTS = {0: 60, 1: 330, 2: 225}
+
+_ROOM_BELOW = 5
+"""How far below the best validation loss the axis reaches at most, as a factor."""
 
 
 def plot_curves(diagnosis: Diagnosis) -> Figure:
@@ -75,6 +80,8 @@ def plot_curves(diagnosis: Diagnosis) -> Figure:
         put(figure, 0.5, 0.2, "No curve of a loss or of a score was logged.", ha="center", color=MUTED)
         return figure
     texts = [_end_texts(p, run.n_classes, run.majority_accuracy) for p in panels]
+    scales = [_scale(p, t) for p, t in zip(panels, texts, strict=True)]
+    texts = [[_pointing(label, scale) for label in t] for t, scale in zip(texts, scales, strict=True)]
     right = figure.bbox.width - 34 - max(text_size(figure, e.text)[0] for column in texts for e in column)
     shared = len({p.unit for p in panels}) == 1
     for i, panel in enumerate(panels):
@@ -83,7 +90,7 @@ def plot_curves(diagnosis: Diagnosis) -> Figure:
         among = panels if shared else [panel]
         first, last = min(p.steps[0] for p in among), max(p.steps[1] for p in among)
         set_step_axis(axes, first, last, unit=panel.unit, labelled=not shared or panel is panels[-1])
-        _draw_lines(axes, panel, texts[i])
+        _draw_lines(axes, panel, texts[i], scales[i])
         visible = [m for other in (marks if shared else [marks[i]]) for m in other if m.is_onset]
         _tint_after(axes, marks[i])
         for mark in visible:
@@ -156,12 +163,25 @@ def _finite_range(panel: Panel) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (float("nan"), float("nan"))
 
 
-def _draw_lines(axes: Axes, panel: Panel, texts: Sequence[EndLabel]) -> None:
+def _scale(panel: Panel, texts: Sequence[EndLabel]) -> Scale:
+    """Limits of the values; a train loss that goes to zero may leave, lest it press the validation loss flat."""
+    levels = [t.y for t in texts if t.color == MUTED and np.isfinite(t.y)]
+    scale = value_scale([c.value for c in panel.curves], allow_log=not panel.is_score, include=levels)
+    judged = panel.judged.value[np.isfinite(panel.judged.value)]
+    if not scale.log or panel.judged.split != "validation" or not judged.size:
+        return scale
+    return replace(scale, low=max(scale.low, float(judged.min()) / _ROOM_BELOW))
+
+
+def _pointing(label: EndLabel, scale: Scale) -> EndLabel:
+    """Let the words for a line that has left the axes point after it."""
+    return replace(label, text=f"{label.text} ↓") if -np.inf < label.y < scale.low else label
+
+
+def _draw_lines(axes: Axes, panel: Panel, texts: Sequence[EndLabel], scale: Scale) -> None:
     """Draw the value axis, the level of guessing and the curves."""
     levels = [t.y for t in texts if t.color == MUTED and np.isfinite(t.y)]
-    values = [c.value for c in panel.curves]
-    scale = value_scale(values, allow_log=not panel.is_score, include=levels)
-    if any(np.isfinite(v).any() for v in values):
+    if any(np.isfinite(c.value).any() for c in panel.curves):
         scale.apply(axes, fraction=panel.judged.metric.unit == "fraction")
         axes.grid(visible=True, axis="y", color=GRID, linewidth=0.8, linestyle="-")
     else:
