@@ -38,7 +38,7 @@ def run_job(experiment: str, recipes: Mapping[str, Recipe], parts: Parts) -> Com
         Of these models; earlier runs of the experiment are left out.
     """
     # In a pipe rich would fold everything into 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 132)
     with _parent_run(experiment) as parent:
         diagnoses = [_train_and_diagnose(name, recipe, parts) for name, recipe in _with_progress(recipes, console)]
         comparison = lossacc_mlflow.compare(diagnoses, write=True)

@@ -22,7 +22,7 @@ from lossacc_mlflow import plots
 from lossacc_mlflow.bounds import loss_bounds
 from lossacc_mlflow.curves import summarize_curve
 from lossacc_mlflow.plots.labels import Box, place_labels, spread
-from lossacc_mlflow.plots.text import clean, number, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import envelope
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.records import (
@@ -535,13 +535,6 @@ def test_envelope_keeps_extremes_of_every_column_and_gaps() -> None:
             assert (np.nanmin(kept), np.nanmax(kept)) == (here.min(), here.max())
         else:
             assert np.isnan(kept).any()
-
-
-def test_numbers_for_people_never_round_to_certainty() -> None:
-    assert percent(0.99999) == "99.999 %"
-    assert percent(0.00001) == "0.001 %"
-    assert [percent(x) for x in (0.5, 1.5, float("nan"))] == ["50 %", "150 %", "nan"]
-    assert [number(x) for x in (-0.12345, 999.6, 2.5e9, float("-inf"))] == ["-0.123", "1,000", "2.5e9", "-inf"]
 
 
 @given(st.text(max_size=300))

@@ -23,8 +23,9 @@ from lossacc_mlflow.plots.style import (
     set_label,
     set_ticks,
 )
-from lossacc_mlflow.plots.text import clean, number, percent, signed
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.records import AttributionGroup, PairedComparison
+from lossacc_mlflow.wording import number, percent, signed
 
 __all__ = ["plot_attribution"]
 

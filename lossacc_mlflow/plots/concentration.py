@@ -22,9 +22,9 @@ from lossacc_mlflow.plots.style import (
     text_size,
     tint,
 )
-from lossacc_mlflow.plots.text import number, percent
 from lossacc_mlflow.plots.traces import connect
 from lossacc_mlflow.records import FloatArray, PredictionSummary, SamplePredictions
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["plot_loss_concentration"]
 
@@ -103,8 +103,8 @@ def _frame(axes: Axes) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.003)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    set_ticks(axes.xaxis, ticks, [percent(t) for t in ticks])
-    set_ticks(axes.yaxis, ticks, [percent(t) for t in ticks])
+    set_ticks(axes.xaxis, ticks, [percent(t, zeros=False) for t in ticks])
+    set_ticks(axes.yaxis, ticks, [percent(t, zeros=False) for t in ticks])
     set_label(axes.xaxis, "share of the samples, those with the greatest loss first")
     set_label(axes.yaxis, "share of the loss")
     axes.grid(visible=True, color=GRID, linewidth=0.8, linestyle="-")

@@ -21,8 +21,9 @@ from lossacc_mlflow.plots.style import (
     text_size,
     tint,
 )
-from lossacc_mlflow.plots.text import clean, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.records import IntArray, SamplePredictions
+from lossacc_mlflow.wording import percent
 
 __all__ = ["plot_confusion"]
 

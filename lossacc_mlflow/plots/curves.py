@@ -27,7 +27,7 @@ from lossacc_mlflow.plots.style import (
     text_size,
     tint,
 )
-from lossacc_mlflow.plots.text import clean, number, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import (
     EndLabel,
     Scale,
@@ -42,6 +42,7 @@ from lossacc_mlflow.plots.traces import (
     value_scale,
 )
 from lossacc_mlflow.records import Curve, CurveSummary, Diagnosis, Finding, FloatArray
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["plot_curves"]
 
@@ -149,8 +150,8 @@ def _guess_level(metric: str, n_classes: int | None, majority: float | None) -> 
     if metric == "accuracy" and (n_classes or majority is not None):
         chance = 1 / n_classes if n_classes else 0.0
         if majority is not None and majority >= chance:
-            return majority, f"largest class {percent(majority)}"
-        return chance, f"chance {percent(chance)}"
+            return majority, f"largest class {percent(majority, zeros=False)}"
+        return chance, f"chance {percent(chance, zeros=False)}"
     if metric == "log_loss" and n_classes:
         return float(np.log(n_classes)), f"chance {number(float(np.log(n_classes)))}"
     return None

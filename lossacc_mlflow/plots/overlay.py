@@ -23,7 +23,7 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
 )
-from lossacc_mlflow.plots.text import clean, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import (
     EndLabel,
     draw_trace,
@@ -34,6 +34,7 @@ from lossacc_mlflow.plots.traces import (
     value_scale,
 )
 from lossacc_mlflow.records import Comparison, Curve, FloatArray, RunData, StepUnit
+from lossacc_mlflow.wording import percent
 
 __all__ = ["plot_curves_overlay"]
 
@@ -156,7 +157,7 @@ def _set_axis(axes: Axes, panels: Sequence[Sequence[_Trace]], unit: StepUnit | N
         return
     axes.set_xlim(-0.015, 1.015)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if long else []
-    set_ticks(axes.xaxis, ticks, [percent(t) for t in ticks])
+    set_ticks(axes.xaxis, ticks, [percent(t, zeros=False) for t in ticks])
     if labelled:
         units = ", ".join(sorted({c.step_unit.replace("_", " ") for c in long}))
         set_label(axes.xaxis, f"share of each run's own steps ({units})" if long else "final scores")

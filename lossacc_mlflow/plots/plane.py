@@ -35,9 +35,10 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
 )
-from lossacc_mlflow.plots.text import clean, number, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import connect
 from lossacc_mlflow.records import FloatArray, LossBounds
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["plot_loss_accuracy_plane"]
 

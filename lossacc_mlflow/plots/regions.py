@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from lossacc_mlflow.bounds import plane_regions
 from lossacc_mlflow.plots.labels import Box
 from lossacc_mlflow.plots.style import BLUE, MUTED, put, set_ticks, text_size, tint
-from lossacc_mlflow.plots.text import percent
 from lossacc_mlflow.records import FloatArray, LossBounds
+from lossacc_mlflow.wording import percent
 
 __all__ = ["COLOR_KEY", "AccuracyAxis", "State", "accuracy_axis", "draw_regions", "name_region", "state_of"]
 
@@ -132,7 +132,7 @@ def _set_plane_ticks(axes: Axes, scale: AccuracyAxis) -> None:
         pixels = (right - left) / (scale.high - scale.low)
         if inside and all(abs(position - scale(c)) * pixels > 66 for c in chosen):
             chosen.append(accuracy)
-    set_ticks(axes.xaxis, [scale(a) for a in chosen], [percent(a) for a in chosen])
+    set_ticks(axes.xaxis, [scale(a) for a in chosen], [percent(a, zeros=False) for a in chosen])
     bottom, top = axes.get_ylim()
     decades = np.log10(top / bottom)
     parts = (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 5 else (1,)

@@ -24,8 +24,9 @@ from lossacc_mlflow.plots.style import (
     text_size,
     tint,
 )
-from lossacc_mlflow.plots.text import clean, number, percent
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.records import FloatArray, PredictionSummary
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["plot_reliability"]
 
@@ -93,7 +94,7 @@ def _draw_gaps(axes: Axes, edges: FloatArray, count: FloatArray, confidence: Flo
     """Noise boxes, the diagonal, and the gap of every bin."""
     axes.set_ylim(-0.02, 1.03)
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    set_ticks(axes.yaxis, ticks, [percent(t) for t in ticks])
+    set_ticks(axes.yaxis, ticks, [percent(t, zeros=False) for t in ticks])
     set_ticks(axes.xaxis, [t for t in np.arange(0, 1.05, 0.1) if t >= axes.get_xlim()[0]], [])
     set_label(axes.yaxis, "accuracy in the bin")
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.8, linestyle="-")
@@ -117,7 +118,7 @@ def _draw_histogram(axes: Axes, edges: FloatArray, count: FloatArray) -> None:
     axes.set_ylim(0, max(1.0, float(count.max())) * 1.32)
     set_ticks(axes.yaxis, [], [])
     ticks = [round(float(t), 2) for t in np.arange(0, 1.05, 0.1) if t >= axes.get_xlim()[0] - 1e-9]
-    set_ticks(axes.xaxis, ticks, [percent(t) for t in ticks])
+    set_ticks(axes.xaxis, ticks, [percent(t, zeros=False) for t in ticks])
     set_label(axes.xaxis, "confidence: the probability of the predicted class")
     set_label(axes.yaxis, "samples")
     width = edges[1] - edges[0]

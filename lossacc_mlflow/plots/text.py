@@ -1,13 +1,12 @@
 """Text in pictures: numbers for people, and names that are safe to draw."""
 
-import math
 import unicodedata
 from functools import cache
 from typing import Any, Final
 
 from matplotlib import font_manager
 
-__all__ = ["clean", "number", "percent", "signed", "typeface"]
+__all__ = ["clean", "typeface"]
 
 # DejaVu Sans comes with matplotlib; the others are looked up only for the scripts that it lacks.
 _FALLBACK_FONTS: Final = (
@@ -36,57 +35,6 @@ def clean(name: str, limit: int = 60) -> str:
     text = " ".join(text.split())
     cut = len(name) > 8 * limit or len(text) > limit
     return text[: limit - 1].rstrip() + "…" if cut else text
-
-
-def number(value: float) -> str:
-    """Write a number for people, with three significant digits.
-
-    Examples
-    --------
-    >>> [number(x) for x in (0.25441, 0.09966, 12.345, 1234.5, 0.0000123, 0.0, float("inf"))]
-    ['0.254', '0.0997', '12.3', '1,234', '1.2e-5', '0', 'inf']
-    """
-    if not math.isfinite(value):
-        return str(value)
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size < 1e-4 or size >= 1e6:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    if size >= 100:
-        return f"{value:,.0f}"
-    digits = min(5, 2 - math.floor(math.log10(size) + 1e-9))
-    return f"{value:.{digits}f}"
-
-
-def signed(value: float) -> str:
-    """Write a number with its sign.
-
-    Examples
-    --------
-    >>> signed(0.0132), signed(-0.0132), signed(0.0)
-    ('+0.0132', '-0.0132', '0')
-    """
-    return f"+{number(value)}" if value > 0 else number(value)
-
-
-def percent(fraction: float) -> str:
-    """Write a fraction as a percentage that rounds neither to 0 nor to 100 unless it is that.
-
-    Examples
-    --------
-    >>> [percent(x) for x in (0.981, 0.99987, 1.0, 0.0, 0.72, 0.0004)]
-    ['98.1 %', '99.987 %', '100 %', '0 %', '72 %', '0.04 %']
-    """
-    if not math.isfinite(fraction):
-        return str(fraction)
-    small = min(abs(fraction), abs(1 - fraction))
-    if small < 1e-9:
-        return f"{fraction:.0%}".replace("%", " %")
-    digits = 1 if small >= 1e-3 else min(6, -math.floor(math.log10(small)) - 1)
-    text = f"{100 * fraction:.{digits}f}".rstrip("0").rstrip(".")
-    return f"{text} %"
 
 
 def typeface(text: str, weight: str = "normal") -> dict[str, Any]:

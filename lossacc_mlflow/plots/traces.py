@@ -12,8 +12,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from lossacc_mlflow.curves import LOSS_METRICS, QUALITY_METRICS
 from lossacc_mlflow.plots.labels import spread
 from lossacc_mlflow.plots.style import SIZE, put, readable, set_label, set_ticks, text_size
-from lossacc_mlflow.plots.text import number, percent
 from lossacc_mlflow.records import Curve, FloatArray, Metric, Split, StepUnit
+from lossacc_mlflow.wording import number, percent
 
 __all__ = [
     "STEP_LABELS",

@@ -5,10 +5,11 @@ from math import isfinite
 from typing import Any
 
 from lossacc_mlflow.records import Comparison, ComparisonRow, PairedComparison
-from lossacc_mlflow.render.format import metric_words, number, score, shorten, step_words
+from lossacc_mlflow.render.format import metric_words, score, shorten, step_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.rows import group_rows, pair_tests
 from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS
+from lossacc_mlflow.wording import number
 
 __all__ = ["render_comparison_report"]
 

@@ -1,20 +1,18 @@
 """How numbers, steps and foreign text look to a person: the one place where that is decided."""
 
 import re
-from math import isfinite, isinf, isnan
+from math import isfinite, isnan
 
 from lossacc_mlflow.records import Evidence
+from lossacc_mlflow.wording import NOT_KNOWN, number, percent
 
 __all__ = [
-    "NOT_KNOWN",
     "evidence_threshold",
     "evidence_value",
     "interval",
     "metric_words",
-    "number",
     "one_line",
     "p_value",
-    "percent",
     "quantity",
     "score",
     "sentence",
@@ -23,8 +21,6 @@ __all__ = [
     "step_words",
     "temperature_words",
 ]
-
-NOT_KNOWN = "n/a"
 
 _STEP_WORDS = {
     "epoch": "epoch {}",
@@ -49,45 +45,6 @@ _STEPS_COUNTED = {
     "n_samples": "samples",
     "global_step": "steps",
 }
-
-
-def number(value: float | None) -> str:
-    """Write a number with three significant digits.
-
-    Examples
-    --------
-    >>> [number(v) for v in (0.18823, 98.1, 1234.5, 0.000012, 7, float("-inf"), float("nan"), None)]
-    ['0.188', '98.1', '1,234', '1.2e-05', '7', '-inf', 'n/a', 'n/a']
-    """
-    if value is None or isnan(value):
-        return NOT_KNOWN
-    if isinf(value):
-        return "inf" if value > 0 else "-inf"
-    size = abs(value)
-    if size >= 1e6 or 0 < size < 1e-3:
-        return f"{value:.1e}"
-    if value == int(value) or size >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}"
-
-
-def percent(fraction: float | None) -> str:
-    """Write a fraction as a percentage that rounds neither to none nor to all what is not.
-
-    Examples
-    --------
-    >>> [percent(v) for v in (0.98123, 1.0, 0.99999, 0.0001, 0.0, -0.02)]
-    ['98.1 %', '100 %', '> 99.9 %', '< 0.1 %', '0 %', '-2.0 %']
-    """
-    if fraction is None or not isfinite(fraction):
-        return number(fraction)
-    if fraction in {0.0, 1.0}:
-        return f"{100 * fraction:.0f} %"
-    if 0 < fraction < 0.0005:
-        return "< 0.1 %"
-    if 0.9995 <= fraction < 1:
-        return "> 99.9 %"
-    return f"{100 * fraction:,.1f} %"
 
 
 def signed(value: float | None, unit: str = "") -> str:

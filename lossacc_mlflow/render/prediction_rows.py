@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from lossacc_mlflow.records import LossBounds, PredictionSummary
-from lossacc_mlflow.render.format import interval, number, percent, quantity, signed, temperature_words
+from lossacc_mlflow.render.format import interval, quantity, signed, temperature_words
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["bounds_rows", "loss_identity", "prediction_groups"]
 

@@ -5,22 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossacc_mlflow.records import CurveSummary, Diagnosis, Finding
-from lossacc_mlflow.render.format import (
-    metric_words,
-    number,
-    one_line,
-    percent,
-    quantity,
-    score,
-    shorten,
-    step_words,
-    temperature_words,
-)
+from lossacc_mlflow.render.format import metric_words, one_line, quantity, score, shorten, step_words, temperature_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.prediction_rows import bounds_rows, loss_identity, prediction_groups
 from lossacc_mlflow.render.rows import SPLITS, curve_rows, flagged_first, lacks_information, seen_keys
 from lossacc_mlflow.render.sheets import worst_predictions
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["render_report"]
 

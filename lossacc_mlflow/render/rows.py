@@ -11,17 +11,9 @@ from lossacc_mlflow.records import (
     PairedComparison,
     Split,
 )
-from lossacc_mlflow.render.format import (
-    metric_words,
-    number,
-    p_value,
-    percent,
-    score,
-    shorten,
-    signed,
-    step_words,
-)
+from lossacc_mlflow.render.format import metric_words, p_value, score, shorten, signed, step_words
 from lossacc_mlflow.render.words import DISCREPANCIES, GROUPS, VERDICTS
+from lossacc_mlflow.wording import number, percent
 
 __all__ = [
     "COMPARISON_COLUMNS",

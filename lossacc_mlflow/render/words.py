@@ -92,7 +92,7 @@ DISCREPANCIES: Mapping[Discrepancy, Words] = MappingProxyType(
         ),
         "loss_up_accuracy_flat": Words(
             "Loss up, accuracy not down",
-            "Validation loss rises while accuracy holds or rises; predictions, where they were logged, say which samples pay for it.",
+            "Validation loss rises while accuracy holds or rises; logged predictions say which samples pay for it.",
             "caution",
         ),
         "unknown": Words(

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData, Split
 
-__all__ = ["JUDGED_SPLITS", "Question", "Rule", "percent", "share"]
+__all__ = ["JUDGED_SPLITS", "Question", "Rule", "share"]
 
 JUDGED_SPLITS: tuple[Split, ...] = ("validation", "test")
 """Splits on which predictions are judged, the one that models are chosen by first."""
@@ -70,19 +70,6 @@ class Rule(Question):
     def not_applicable(self, message: str, evidence: Sequence[Evidence] = ()) -> Finding:
         """Make the finding of a run about which the rule cannot know; the message says what is missing."""
         return Finding(self.code, self.title, self.level, "not_applicable", message, tuple(evidence))
-
-
-def percent(fraction: float, digits: int = 1) -> str:
-    """Write a fraction for a person.
-
-    Examples
-    --------
-    >>> percent(0.9814), percent(0.00042)
-    ('98.1 %', '0.042 %')
-    """
-    if 0 < abs(fraction) < 10 ** -(digits + 2):
-        return f"{100 * fraction:.2g} %"
-    return f"{100 * fraction:.{digits}f} %"
 
 
 def share(part: float, whole: float) -> float:

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
-from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, percent, share
+from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, share
 from lossacc_mlflow.rules.fit import LossOverfitting, is_up
 from lossacc_mlflow.rules.observation import MIN_POINTS, observe
+from lossacc_mlflow.wording import percent
 
 __all__ = ["BestStepsDiffer", "FewHugeErrors", "HesitantCorrect", "LossUpAccuracyFlat", "OverconfidentErrors"]
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from lossacc_mlflow.curves import CurveShape, Rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule, percent, share
+from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
+from lossacc_mlflow.wording import percent
 
 __all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
 

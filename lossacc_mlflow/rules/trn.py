@@ -8,8 +8,9 @@ import numpy as np
 
 from lossacc_mlflow.curves import CurveShape, measure_rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule, percent
+from lossacc_mlflow.rules.base import Rule
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
+from lossacc_mlflow.wording import percent
 
 __all__ = ["LateDivergence", "NonFinite", "NotLearning"]
 

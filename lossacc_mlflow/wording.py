@@ -1,0 +1,67 @@
+"""How numbers look to a person, in messages, pictures and pages alike."""
+
+from math import isfinite, isinf, isnan
+
+__all__ = ["NOT_KNOWN", "number", "percent", "signed"]
+
+NOT_KNOWN = "n/a"
+
+
+def number(value: float | None) -> str:
+    """Write a number with three significant digits.
+
+    Examples
+    --------
+    >>> [number(v) for v in (0.25441, 12.345, 1234.5, 0.000012, 7, float("-inf"), float("nan"), None)]
+    ['0.254', '12.3', '1,234', '1.2e-5', '7', '-inf', 'n/a', 'n/a']
+    """
+    if value is None or isnan(value):
+        return NOT_KNOWN
+    if isinf(value):
+        return "inf" if value > 0 else "-inf"
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 1e-4:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    if value == int(value) or size >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}" if size >= 1e-3 else f"{value:#.2g}"
+
+
+def percent(fraction: float | None, digits: int = 1, *, zeros: bool = True) -> str:
+    """Write a fraction as a percentage that rounds neither to none nor to all what is not.
+
+    Parameters
+    ----------
+    fraction : float or None
+    digits : int
+        Decimals; more where fewer would say 0 % or 100 %.
+    zeros : bool
+        Whether to keep zeros at the end; on an axis they are in the way.
+
+    Examples
+    --------
+    >>> [percent(v) for v in (0.98123, 1.0, 0.99987, 0.0004, 0.0, -0.02, 0.72, None)]
+    ['98.1 %', '100 %', '99.99 %', '0.04 %', '0 %', '-2.0 %', '72.0 %', 'n/a']
+    >>> percent(0.726, 0), percent(0.72, zeros=False)
+    ('73 %', '72 %')
+    """
+    if fraction is None or not isfinite(fraction):
+        return number(fraction)
+    if min(abs(fraction), abs(1 - fraction)) < 1e-9:
+        return f"{100 * fraction:.0f} %".replace("-0 %", "0 %")
+    while digits < 7 and abs(round(100 * fraction, digits)) in {0.0, 100.0}:
+        digits += 1
+    text = f"{100 * fraction:,.{digits}f}"
+    return f"{text if zeros or '.' not in text else text.rstrip('0').rstrip('.')} %"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign.
+
+    Examples
+    --------
+    >>> signed(0.0132), signed(-0.0132), signed(0.0)
+    ('+0.0132', '-0.0132', '0')
+    """
+    return f"+{number(value)}" if value > 0 else number(value)
