@@ -1,5 +1,6 @@
 """DIS rules: loss and accuracy disagree, and who is to blame."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import ClassVar
@@ -149,44 +150,52 @@ class BestStepsDiffer(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class _CalibrationRule(Rule):
-    """What DIS003 and DIS004 share: the part of the loss that one temperature removes, and its sign."""
+class _Miscalibration(Rule):
+    """What DIS003 and DIS004 share: the part of the loss that one temperature removes, on one side of 1."""
 
     min_share: float = 0.10
     z: float = 3.0
 
-    def _calibration(self, run: RunData) -> tuple[Split, PredictionSummary, list[Evidence]] | None:
+    def check(self, run: RunData) -> Finding:
+        """Ask how much a temperature on this side of 1 removes, and over which samples."""
         judged = _judged(run)
         if judged is None:
-            return None
+            return self.not_applicable(_NO_PREDICTIONS)
         split, summary = judged
         removed, se, temperature = summary.calibration_loss, summary.calibration_loss_se, summary.temperature
         if removed is None or se is None or temperature is None:
-            return None
-        limit = max(self.min_share * summary.log_loss, self.z * se)
+            return self.not_applicable(_NO_PREDICTIONS)
         evidence = [
-            Evidence("calibration_loss", removed, limit, "nats"),
+            Evidence("calibration_loss", removed, max(self.min_share * summary.log_loss, self.z * se), "nats"),
             Evidence("temperature", temperature, 1.0),
         ]
-        return split, summary, evidence
+        if not self._is_this_side(temperature) or not removed >= self.min_share * summary.log_loss:
+            message = "No temperature on this side of 1 removes a share of the loss that counts."
+            return self.clear(message, evidence, split=split)
+        if removed < self.z * se:
+            message = f"Temperature {temperature:.2f} removes {removed:.4g} of the loss of {summary.log_loss:.4g}, but "
+            message += f"that rests on few samples: its standard error is {se:.4g}."
+            return self.clear(message, evidence, split=split)
+        share_of_group, message = self._attribute(summary)
+        return self.flagged(
+            f"Temperature {temperature:.2f} removes {removed:.4g} of the {split} loss of {summary.log_loss:.4g}: "
+            + message,
+            [*evidence, share_of_group],
+            f"Divide the logits (the logarithms of the probabilities) by {temperature:.2f}; no answer changes, and the "
+            f"loss becomes {summary.log_loss - removed:.4g}.",
+            split=split,
+        )
 
-    def _exceeds(self, evidence: list[Evidence]) -> bool:
-        limit = evidence[0].threshold
-        return limit is not None and evidence[0].value >= limit
+    @abstractmethod
+    def _is_this_side(self, temperature: float) -> bool: ...
 
-    def _too_little(self, summary: PredictionSummary, *, side: str) -> str:
-        """Why nothing is flagged: too small a share, or too few samples to be sure of it."""
-        removed, temperature = summary.calibration_loss or 0.0, summary.temperature or 1.0
-        if removed >= self.min_share * summary.log_loss and (temperature > 1) == (side == "above"):
-            return (
-                f"Temperature {temperature:.2f} removes {removed:.4g} of the loss of {summary.log_loss:.4g}, but that "
-                f"rests on few samples: its standard error is {summary.calibration_loss_se or float('nan'):.4g}."
-            )
-        return f"No temperature {side} 1 removes a share of the loss that counts."
+    @abstractmethod
+    def _attribute(self, summary: PredictionSummary) -> tuple[Evidence, str]:
+        """The part removed over the samples that this rule is about, and a clause that tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class OverconfidentErrors(_CalibrationRule):
+class OverconfidentErrors(_Miscalibration):
     """A part of the loss is there only because the model is too sure, and its errors pay for it.
 
     How it is detected: temperature scaling, cross-fitted, removes at least ``min_share`` of the loss and at least
@@ -216,31 +225,19 @@ class OverconfidentErrors(_CalibrationRule):
     title: ClassVar[str] = "Over-confident errors"
     level: ClassVar[Level] = "warning"
 
-    def check(self, run: RunData) -> Finding:
-        """Ask how much a temperature above 1 removes, and over which samples."""
-        judged = self._calibration(run)
-        if judged is None:
-            return self.not_applicable(_NO_PREDICTIONS)
-        split, summary, evidence = judged
-        temperature = evidence[1].value
-        if not (self._exceeds(evidence) and temperature > 1):
-            return self.clear(self._too_little(summary, side="above"), evidence, split=split)
-        removed = summary.calibration_loss_incorrect or 0.0
-        evidence.append(Evidence("calibration_loss_incorrect", removed, None, "nats"))
-        return self.flagged(
-            f"Temperature {temperature:.2f} removes {evidence[0].value:.4g} of the {split} loss of "
-            f"{summary.log_loss:.4g}: {removed:.4g} over wrong answers, which are given with "
-            f"{percent(summary.confidence_incorrect)} confidence on average, {evidence[0].value - removed:+.4g} over "
-            "right ones.",
-            evidence,
-            f"Divide the logits by {temperature:.2f}; no answer changes, and the loss becomes "
-            f"{summary.refinement_loss or float('nan'):.4g}.",
-            split=split,
+    def _is_this_side(self, temperature: float) -> bool:
+        return temperature > 1
+
+    def _attribute(self, summary: PredictionSummary) -> tuple[Evidence, str]:
+        wrong, right = summary.calibration_loss_incorrect or 0.0, summary.calibration_loss_correct or 0.0
+        return Evidence("calibration_loss_incorrect", wrong, None, "nats"), (
+            f"{wrong:.4g} over wrong answers, which are given with {percent(summary.confidence_incorrect)} confidence "
+            f"on average, {right:+.4g} over right ones."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class HesitantCorrect(_CalibrationRule):
+class HesitantCorrect(_Miscalibration):
     """A part of the loss is there only because the model is too unsure, and its right answers pay for it.
 
     How it is detected: temperature scaling, cross-fitted, removes at least ``min_share`` of the loss and at least
@@ -269,25 +266,14 @@ class HesitantCorrect(_CalibrationRule):
     title: ClassVar[str] = "Hesitant correct predictions"
     level: ClassVar[Level] = "warning"
 
-    def check(self, run: RunData) -> Finding:
-        """Ask how much a temperature below 1 removes, and over which samples."""
-        judged = self._calibration(run)
-        if judged is None:
-            return self.not_applicable(_NO_PREDICTIONS)
-        split, summary, evidence = judged
-        temperature = evidence[1].value
-        if not (self._exceeds(evidence) and temperature < 1):
-            return self.clear(self._too_little(summary, side="below"), evidence, split=split)
-        removed = summary.calibration_loss_correct or 0.0
-        evidence.append(Evidence("calibration_loss_correct", removed, None, "nats"))
-        return self.flagged(
-            f"Temperature {temperature:.2f} removes {evidence[0].value:.4g} of the {split} loss of "
-            f"{summary.log_loss:.4g}: {removed:.4g} over right answers, which get {percent(summary.mean_confidence)} "
-            f"confidence at {percent(summary.accuracy)} accuracy.",
-            evidence,
-            f"Divide the log-probabilities by {temperature:.2f}; no answer changes, and the loss becomes "
-            f"{summary.refinement_loss or float('nan'):.4g}.",
-            split=split,
+    def _is_this_side(self, temperature: float) -> bool:
+        return temperature < 1
+
+    def _attribute(self, summary: PredictionSummary) -> tuple[Evidence, str]:
+        right = summary.calibration_loss_correct or 0.0
+        return Evidence("calibration_loss_correct", right, None, "nats"), (
+            f"{right:.4g} over right answers, which get {percent(summary.mean_confidence)} confidence at "
+            f"{percent(summary.accuracy)} accuracy."
         )
 
 

@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lossacc_mlflow.bounds import loss_bounds
 from lossacc_mlflow.comparison import compare_diagnoses
-from lossacc_mlflow.curves import summarize_curve
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.records import (
     AttributionGroup,
@@ -23,7 +22,6 @@ from lossacc_mlflow.records import (
     PredictionSummary,
     RunData,
 )
-from lossacc_mlflow.rules import apply_rules, decide_discrepancy, decide_verdict, headline
 from tests.builders import falling, make_curve
 
 HOSTILE = (
@@ -31,20 +29,6 @@ HOSTILE = (
 )
 
 Record = TypeVar("Record")
-
-
-def diagnose(run: RunData) -> Diagnosis:
-    findings = apply_rules(run)
-    verdict = decide_verdict(run, findings)
-    return Diagnosis(
-        run=run,
-        verdict=verdict,
-        discrepancy=decide_discrepancy(run, findings),
-        headline=headline(verdict, findings),
-        findings=findings,
-        curves=tuple(summarize_curve(c) for c in run.curves),
-        bounds={s: loss_bounds(p.accuracy, p.log_loss, p.n_classes) for s, p in run.predictions.items()},
-    )
 
 
 def overfitted_run(name: str = "mlp", *, sharpness: float = 4.0) -> RunData:
@@ -80,14 +64,14 @@ def hostile_diagnosis() -> Diagnosis:
     curves = tuple(replace(c, key=HOSTILE) for c in run.curves)
     evidence = (Evidence(HOSTILE, nan, inf, HOSTILE),)
     found = Finding("FIT001", HOSTILE, "error", "flagged", HOSTILE, evidence, "train", 3, (1, 9), HOSTILE)
-    diagnosis = diagnose(replace(run, run_id=HOSTILE, curves=curves, other_keys=(HOSTILE,) * 50))
+    diagnosis = judge(replace(run, run_id=HOSTILE, curves=curves, other_keys=(HOSTILE,) * 50))
     return replace(diagnosis, headline=HOSTILE, findings=(found, *diagnosis.findings))
 
 
 def comparison(*names: str) -> Comparison:
     """Runs of rising sharpness, so that their losses differ and their accuracies do not."""
     runs = [overfitted_run(name, sharpness=4.0 + 4.0 * i) for i, name in enumerate(names)]
-    return compare_diagnoses([diagnose(run) for run in runs], name="digits", experiment_id="7")
+    return compare_diagnoses([judge(run) for run in runs], name="digits", experiment_id="7")
 
 
 def broken(record: Record, value: float) -> Record:
@@ -104,7 +88,7 @@ def broken(record: Record, value: float) -> Record:
 
 
 def broken_diagnosis(value: float) -> Diagnosis:
-    diagnosis = diagnose(overfitted_run())
+    diagnosis = judge(overfitted_run())
     summary: PredictionSummary = broken(diagnosis.run.predictions["validation"], value)
     bounds: LossBounds = broken(diagnosis.bounds["validation"], value)
     curves: tuple[CurveSummary, ...] = tuple(broken(c, value) for c in diagnosis.curves)

@@ -8,6 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import (
     ComparisonRow,
     CurveSummary,
@@ -24,7 +25,6 @@ from tests.render.examples import (
     broken_comparison,
     broken_diagnosis,
     comparison,
-    diagnose,
     hostile_diagnosis,
     overfitted_run,
 )
@@ -65,7 +65,7 @@ def test_comparison_satisfies_its_schema_whatever_the_numbers(value: float) -> N
 
 
 def test_real_and_hostile_diagnoses_satisfy_the_schema() -> None:
-    for diagnosis in (diagnose(overfitted_run()), hostile_diagnosis()):
+    for diagnosis in (judge(overfitted_run()), hostile_diagnosis()):
         payload = loads(render_json(diagnosis))
         jsonschema.validate(payload, schema("findings"))
         assert payload["run_name"] == diagnosis.run_name
@@ -73,7 +73,7 @@ def test_real_and_hostile_diagnoses_satisfy_the_schema() -> None:
 
 
 def test_schema_refuses_an_unknown_verdict_and_a_bare_step() -> None:
-    payload = loads(render_json(diagnose(overfitted_run())))
+    payload = loads(render_json(judge(overfitted_run())))
     for change in ({"verdict": "fine"}, {"schema_version": 2}, {"surprise": 1}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(payload | change, schema("findings"))

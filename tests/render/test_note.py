@@ -1,14 +1,15 @@
 import re
 from dataclasses import replace
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.render import render_comparison_note, render_note
-from tests.render.examples import HOSTILE, comparison, diagnose, hostile_diagnosis, overfitted_run
+from tests.render.examples import HOSTILE, comparison, hostile_diagnosis, overfitted_run
 
 LIVE_MARKUP = re.compile(r"<|(?<!\\)[`|]|(?<!\\)\[l|@octocat|(?<!\\)\]\(javascript")
 
 
 def test_note_puts_verdict_and_reason_above_the_fold_and_then_the_picture() -> None:
-    note = render_note(diagnose(overfitted_run()), picture="lossacc/curves.png")
+    note = render_note(judge(overfitted_run()), picture="lossacc/curves.png")
     blocks = note.split("\n\n")
     assert blocks[0].startswith("**Overfitting in the loss only**")
     assert "\n" not in blocks[1]
@@ -22,7 +23,7 @@ def test_note_puts_verdict_and_reason_above_the_fold_and_then_the_picture() -> N
 
 def test_note_without_picture_or_experiment_has_no_dead_link() -> None:
     run = replace(overfitted_run(), experiment_id="")
-    note = render_note(diagnose(run), picture=None)
+    note = render_note(judge(run), picture=None)
     assert "](" not in note
     assert "lossacc/report.html" in note
 

@@ -4,6 +4,7 @@ from math import inf, nan
 
 import pytest
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import Comparison, RunData
 from lossacc_mlflow.render import notebook_frame, render_comparison_report, render_report
 from tests.builders import make_curve
@@ -12,7 +13,6 @@ from tests.render.examples import (
     broken_comparison,
     broken_diagnosis,
     comparison,
-    diagnose,
     hostile_diagnosis,
     overfitted_run,
 )
@@ -61,7 +61,7 @@ def assert_self_contained(page: Reader) -> None:
 
 
 def test_report_says_the_verdict_first_and_everything_after_it() -> None:
-    html = render_report(diagnose(overfitted_run()), {"lossacc/curves.png": PNG + b"x", "reliability": PNG})
+    html = render_report(judge(overfitted_run()), {"lossacc/curves.png": PNG + b"x", "reliability": PNG})
     page = Reader(html)
     assert_self_contained(page)
     order = ["Overfitting in the loss only", "FIT001", "What to do", "Figure 1.", "Predictions", "alone prove"]
@@ -95,7 +95,7 @@ def test_pages_stand_numbers_that_are_not_finite(value: float) -> None:
 
 def test_last_pictures_give_way_to_a_message_where_the_page_would_be_too_large() -> None:
     pictures = {"curves": PNG + bytes(200_000), "confusion": PNG + bytes(200_000), "reliability": PNG}
-    html = render_report(diagnose(overfitted_run()), pictures)
+    html = render_report(judge(overfitted_run()), pictures)
     assert len(html.encode()) <= 500_000
     page = Reader(html)
     assert len(page.all("img")) == 1
@@ -121,7 +121,7 @@ def test_comparison_marks_the_best_and_shows_four_groups_a_pair() -> None:
 
 def test_a_run_without_anything_says_what_was_seen_and_what_to_log() -> None:
     run = RunData("r", "", curves=(make_curve("train_accuracy", [0.9]),), other_keys=("my_metric",))
-    text = Reader(render_report(diagnose(run), {})).text
+    text = Reader(render_report(judge(run), {})).text
     for part in ("Not enough information", "my_metric", "train_accuracy", "--key", "unnamed run"):
         assert part in text
     assert "Healthy" not in text

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.render import (
     render_comparison_csv,
@@ -19,7 +20,6 @@ from tests.render.examples import (
     broken_comparison,
     broken_diagnosis,
     comparison,
-    diagnose,
     hostile_diagnosis,
     overfitted_run,
 )
@@ -85,11 +85,11 @@ def test_pairs_csv_has_four_rows_a_pair_that_sum_to_the_difference() -> None:
 
 
 def test_diagnostics_table_is_what_mlflow_logs_and_has_the_same_rows_for_every_run() -> None:
-    for diagnosis in (diagnose(overfitted_run()), hostile_diagnosis(), broken_diagnosis(nan)):
+    for diagnosis in (judge(overfitted_run()), hostile_diagnosis(), broken_diagnosis(nan)):
         table = json.loads(render_diagnostics_table(diagnosis))
         assert table["columns"] == ["diagnostic", "value"]
         assert all(len(row) == 2 and all(isinstance(cell, str) for cell in row) for row in table["data"])
-    first, second = (json.loads(render_diagnostics_table(diagnose(overfitted_run(n)))) for n in ("a", "b"))
+    first, second = (json.loads(render_diagnostics_table(judge(overfitted_run(n)))) for n in ("a", "b"))
     assert [row[0] for row in first["data"]] == [row[0] for row in second["data"]]
     assert ["FIT001 Loss overfitting", "flagged since epoch 20"] in [
         [row[0], row[1].split(" (")[0]] for row in first["data"]

@@ -3,6 +3,7 @@ from math import inf, nan
 
 import pytest
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import Evidence, RunData
 from lossacc_mlflow.render import (
     TABLE_COLUMNS,
@@ -20,14 +21,13 @@ from tests.render.examples import (
     broken_comparison,
     broken_diagnosis,
     comparison,
-    diagnose,
     hostile_diagnosis,
     overfitted_run,
 )
 
 
 def test_text_leads_with_the_verdict_and_shows_numbers_beside_thresholds() -> None:
-    text = render_text(diagnose(overfitted_run()))
+    text = render_text(judge(overfitted_run()))
     lines = text.splitlines()
     assert lines[0] == "mlp (run id-mlp)"
     assert lines[1].split(None, 1) == ["verdict", lines[1].split(None, 1)[1]]
@@ -41,7 +41,7 @@ def test_text_leads_with_the_verdict_and_shows_numbers_beside_thresholds() -> No
 
 
 def test_the_gravest_finding_comes_first() -> None:
-    diagnosis = diagnose(overfitted_run())
+    diagnosis = judge(overfitted_run())
     note, error = (replace(diagnosis.finding("FIT001"), level=level, title=level) for level in ("note", "error"))
     text = render_text(replace(diagnosis, findings=(note, *diagnosis.findings, error)))
     assert text.index("ERROR FIT001") < text.index("WARNING FIT001") < text.index("NOTE FIT001")
@@ -61,7 +61,7 @@ def test_text_stands_numbers_that_are_not_finite(value: float) -> None:
 
 def test_text_without_information_names_keys_and_a_way_out() -> None:
     curve = replace(make_curve("train_accuracy", [0.9]), key="acc\nuracy")
-    text = render_text(diagnose(RunData("r1", "svc", curves=(curve,), other_keys=("my_metric",) * 30)))
+    text = render_text(judge(RunData("r1", "svc", curves=(curve,), other_keys=("my_metric",) * 30)))
     assert "Not enough information" in text
     assert "acc uracy (train accuracy)" in text
     assert "and 10 more" in text
@@ -70,7 +70,7 @@ def test_text_without_information_names_keys_and_a_way_out() -> None:
 
 def test_table_takes_predictions_before_curves() -> None:
     run = overfitted_run()
-    with_predictions, without = render_table([diagnose(run), diagnose(replace(run, predictions={}, samples={}))])
+    with_predictions, without = render_table([judge(run), judge(replace(run, predictions={}, samples={}))])
     assert with_predictions[1] == percent(run.predictions["validation"].accuracy)
     assert without[1:3] == ("90.0 %", "0.900")
     assert without[0] == "mlp"
