@@ -1,8 +1,10 @@
 """What the curve rules look at, taken from a run once: the shapes of its curves and its chance level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
+
+import numpy as np
 
 from lossacc_mlflow.curves import (
     CurveShape,
@@ -20,6 +22,8 @@ __all__ = ["MIN_POINTS", "Observation", "chance_level", "observe"]
 MIN_POINTS = 5
 """Finite points below which nothing is said about the course of a curve."""
 
+_MAX_FRACTION, _MAX_PERCENT = 1.0 + 1e-6, 100.0 + 1e-4
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
@@ -28,7 +32,8 @@ class Observation:
     ``train_loss``, ``validation_loss``, ``train_quality`` and ``validation_quality`` are over steps of one training,
     have at least five finite points, and end finite: of a run that ended in NaN nobody can say where it ended.
     ``*_final`` is the level at the end of any curve, also of a single point or of scores against training-set size.
-    Quality is accuracy, R² in a regression.
+    Quality is accuracy, R² in a regression; an accuracy in percent (LOG001) is taken as the fraction it means, one that
+    can be neither is taken as not known.
     """
 
     train_loss: CurveShape | None
@@ -75,7 +80,7 @@ def observe(run: RunData) -> Observation:
     Observation
     """
     train, validation = loss_curve(run, "train"), loss_curve(run, "validation")
-    train_quality, validation_quality = quality_curve(run, "train"), quality_curve(run, "validation")
+    train_quality, validation_quality = _quality(run, "train"), _quality(run, "validation")
     shown = validation or train
     rising = _course(validation)
     return Observation(
@@ -131,11 +136,23 @@ def _final(curve: Curve | None) -> float | None:
     return None if shape is None else shape.end
 
 
+def _quality(run: RunData, split: Split) -> Curve | None:
+    """The quality curve of a split, an accuracy as a fraction."""
+    curve = quality_curve(run, split)
+    finite = np.empty(0) if curve is None else curve.value[np.isfinite(curve.value)]
+    if curve is None or curve.metric.unit != "fraction" or not len(finite):
+        return curve
+    low, high = finite.min(), finite.max()
+    if low < 0 or high > _MAX_PERCENT:
+        return None
+    return curve if high <= _MAX_FRACTION else replace(curve, value=curve.value / 100)
+
+
 def _ends_finite(curve: Curve) -> bool:
     return len(curve) > 0 and isfinite(curve.value[-1])
 
 
 def _accuracy(run: RunData) -> CurveShape | None:
     splits: tuple[Split, ...] = ("validation", "test", "train")
-    curves = (quality_curve(run, split) for split in splits)
+    curves = (_quality(run, split) for split in splits)
     return next((shape_of(c) for c in curves if c is not None and c.metric.name == "accuracy"), None)
