@@ -1,6 +1,7 @@
 """The docs say what the code does."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,15 @@ def test_every_picture_of_the_readme_is_there() -> None:
     readme = (_ROOT / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"\]\((docs/[^)]+)\)", readme):
         assert (_ROOT / path).is_file(), path
+
+
+def test_conda_environment_has_the_dependencies_of_the_package() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    conda = (_ROOT / "conda.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"^      - (\S+)$", conda, flags=re.MULTILINE) == project["dependencies"]
+
+
+def test_readme_shows_the_commands_that_ci_runs() -> None:
+    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"<!-- command: (\w+) -->\n```bash\n(.+)\n```\n", readme)
+    assert [name for name, _ in commands] == ["main", "tests"]
