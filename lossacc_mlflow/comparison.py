@@ -264,7 +264,7 @@ def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison],
     loss_text = f"lowest {split} loss{settled} ({_settled_loss(probabilities):.4g})"
     accuracy_text = f"highest {split} accuracy ({100 * (answers.accuracy or 0.0):.1f} %)"
     if answers.run_id == probabilities.run_id:
-        return (f"Take '{answers.name}': it has both the {accuracy_text} and the {loss_text}.",)
+        return (f"Take '{answers.name}': it has both the {accuracy_text} and the {loss_text}.", *_caveat(rows, answers))
     pair = next((p for p in pairs if p.name_a == answers.name and p.name_b == probabilities.name), None)
     if pair is not None and pair.mcnemar_p >= ALPHA:
         return (
@@ -277,4 +277,17 @@ def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison],
     return (
         f"If the answers count, take '{answers.name}': it has the {accuracy_text}{sure}.",
         f"If the probabilities count, take '{probabilities.name}': it has the {loss_text}.",
+    )
+
+
+def _caveat(rows: Sequence[ComparisonRow], taken: ComparisonRow) -> tuple[str, ...]:
+    """What must be done before the model that was chosen after its temperature has the lowest loss indeed."""
+    lowest = min(
+        (r for r in rows if r.loss is not None and isfinite(r.loss)), key=lambda r: r.loss or 0.0, default=taken
+    )
+    if lowest.run_id == taken.run_id or taken.loss_after_temperature is None or taken.loss is None:
+        return ()
+    return (
+        f"Apply its temperature first: as it stands its loss is {taken.loss:.4g}, above the {lowest.loss:.4g} of "
+        f"'{lowest.name}'.",
     )

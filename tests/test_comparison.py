@@ -43,6 +43,9 @@ def test_reversal_is_found_and_settled_by_temperature() -> None:
     assert len(comparison.pairs) == 1
     assert comparison.pairs[0].delta_loss > 0 > comparison.pairs[0].delta_loss_after_temperature
     assert comparison.recommendation[0].startswith("Take 'sure': it has both")
+    assert comparison.recommendation[1].startswith("Apply its temperature first")
+    assert "'apt'" in comparison.recommendation[1]
+    assert len(compare_diagnoses([_model("apt", 900, 0.9), _model("low", 800, 0.8)]).recommendation) == 1
 
 
 def test_same_order_is_clear_and_one_run_is_not_applicable() -> None:
