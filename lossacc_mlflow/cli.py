@@ -198,6 +198,20 @@ def explain(code: str | None, all_: bool) -> None:
 
 
 @main.command()
+@click.option("--experiment", metavar="NAME_OR_ID", required=True, help="The experiment to look at.")
+@_tracking_uri
+def views(experiment: str, tracking_uri: str | None) -> None:
+    """Write the saved views of an experiment, and print their links.
+
+    They show the runs that 'lossacc diagnose --write' has judged.
+    """
+    links = pipeline.write_views(experiment, tracking_uri=tracking_uri)
+    width = max(map(len, links))
+    for name, link in links.items():
+        click.echo(f"{name:<{width}}  {link}")
+
+
+@main.command()
 @_run_ids
 @_experiment
 @_tracking_uri

@@ -103,7 +103,7 @@ COMPARISON_RULES: tuple[ComparisonRule, ...] = (OrderReverses(),)
 
 
 def compare_diagnoses(
-    diagnoses: Sequence[Diagnosis], *, name: str = "", experiment_id: str = "", split: Split = "validation"
+    diagnoses: Sequence[Diagnosis], *, name: str = "", experiment_id: str = "", split: Split | None = None
 ) -> Comparison:
     """Put diagnosed runs side by side.
 
@@ -113,8 +113,8 @@ def compare_diagnoses(
         With ``run.samples`` where paired explanations are wanted.
     name, experiment_id : str
         Of the experiment.
-    split : {"train", "validation", "test"}
-        The split that models are chosen by.
+    split : {"train", "validation", "test"}, optional
+        The split that models are chosen by: validation where a run has it, else test.
 
     Returns
     -------
@@ -123,6 +123,8 @@ def compare_diagnoses(
         their order by accuracy, for neighbours in that order, and for the best by accuracy against the best by loss.
         Runs that share a name carry the start of their id behind it.
     """
+    if split is None:
+        split = "validation" if any(_knows_validation(d.run) for d in diagnoses) else "test"
     labels = _labels(diagnoses)
     ranked = sorted(((_row(d, labels[d.run_id], split), d) for d in diagnoses), key=lambda item: _rank(item[0]))
     rows = tuple(row for row, _ in ranked)
@@ -136,6 +138,10 @@ def compare_diagnoses(
         recommendation=_recommend(rows, pairs, split),
         diagnoses=tuple(d for _, d in ranked),
     )
+
+
+def _knows_validation(run: RunData) -> bool:
+    return "validation" in run.predictions or any(c.split == "validation" for c in run.curves)
 
 
 def _labels(diagnoses: Sequence[Diagnosis]) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ __all__ = [
     "QUALITY_METRICS",
     "CurveShape",
     "Rise",
+    "held_out_split",
     "is_over_steps",
     "loss_curve",
     "measure_rise",
@@ -219,10 +220,25 @@ def is_over_steps(curve: Curve) -> bool:
     return curve.step_unit != "n_samples"
 
 
+def held_out_split(run: RunData) -> Split:
+    """Choose the split that stands for new data: validation, or the test split where only that was logged.
+
+    Parameters
+    ----------
+    run : RunData
+
+    Returns
+    -------
+    {"validation", "test"}
+    """
+    known = {c.split for c in run.curves if c.metric.name in (*LOSS_METRICS, *QUALITY_METRICS) and len(c)}
+    return "test" if "test" in known and "validation" not in known else "validation"
+
+
 def loss_curve(run: RunData, split: Split) -> Curve | None:
     """Choose the curve that serves as the loss of one split.
 
-    The metric is the first of ``LOSS_METRICS`` that is known for both train and validation, else the first that is
+    The metric is the first of ``LOSS_METRICS`` that is known for both train and held-out data, else the first that is
     known for the split; curves over steps come before scores against training-set size.
 
     Parameters
@@ -291,12 +307,13 @@ def summarize_curve(curve: Curve) -> CurveSummary:
 
 
 def _choose(run: RunData, split: Split, names: Sequence[str]) -> Curve | None:
-    """First by metric known for train and validation, then by metric known at all; steps before sizes."""
+    """First by metric known for train and held-out data, then by metric known at all; steps before sizes."""
     known = [c for c in run.curves if c.metric.name in names]
+    held_out = held_out_split(run)
 
     def rank(curve: Curve) -> tuple[bool, bool, int]:
         partners = {c.split for c in known if c.metric == curve.metric and c.step_unit == curve.step_unit}
-        paired = {"train", "validation"} <= partners
+        paired = {"train", held_out} <= partners
         return (not is_over_steps(curve), not paired, names.index(curve.metric.name))
 
     return min((c for c in known if c.split == split), key=rank, default=None)

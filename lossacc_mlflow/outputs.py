@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite, isnan
 
 from lossacc_mlflow import __version__
-from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, shape_of, summarize_curve
+from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve, shape_of, summarize_curve
 from lossacc_mlflow.keys import OWN_PREFIX
 from lossacc_mlflow.plots import (
     plot_attribution,
@@ -160,7 +160,8 @@ def headline_metrics(diagnosis: Diagnosis) -> dict[str, float]:
         Finite values only: what is not known is left out.
     """
     run = diagnosis.run
-    loss, quality = loss_curve(run, "validation"), quality_curve(run, "validation")
+    held_out = held_out_split(run)
+    loss, quality = loss_curve(run, held_out), quality_curve(run, held_out)
     judged = next((run.predictions[s] for s in JUDGED_SPLITS if s in run.predictions), None)
     metrics: dict[str, float | None] = {
         **_best("loss", loss),

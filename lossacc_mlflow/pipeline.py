@@ -14,7 +14,7 @@ from lossacc_mlflow.outputs import comparison_html, comparison_update, diagnosis
 from lossacc_mlflow.records import Comparison, Diagnosis, LossBounds, RunData, Split
 from lossacc_mlflow.rules import RULES, Rule, apply_rules, decide_discrepancy, decide_verdict, headline
 
-__all__ = ["compare", "diagnose", "diagnose_runs", "judge"]
+__all__ = ["compare", "diagnose", "diagnose_runs", "judge", "write_views"]
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -204,6 +204,36 @@ def compare(
     return comparison
 
 
+def write_views(experiment: str, *, tracking_uri: str | None = None) -> Mapping[str, str]:
+    """Write the saved views of an experiment: train and validation on one chart, verdicts beside the runs.
+
+    Parameters
+    ----------
+    experiment : str
+        Name or id.
+    tracking_uri : str, optional
+        MLflow's own by default.
+
+    Returns
+    -------
+    mapping of str to str
+        Link by name of the view. They show the runs that were diagnosed and written to.
+
+    Raises
+    ------
+    InputError
+        If the experiment has no runs.
+    UnknownRunError
+        If there is no such experiment.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    runs = list(store.read_runs(store.find_run_ids(experiment, tracking_uri=tracking_uri), tracking_uri=tracking_uri))
+    if not runs:
+        raise InputError(f"experiment {experiment!r} has no runs to show.")
+    return _write_views(runs[0].experiment_id, runs, tracking_uri)
+
+
 def _write_comparison(comparison: Comparison, tracking_uri: str | None) -> None:
     """Update the experiment's comparison run in place, and its saved views."""
     run_id = store.comparison_run_id(comparison.experiment_id, create=True, tracking_uri=tracking_uri)
@@ -211,11 +241,15 @@ def _write_comparison(comparison: Comparison, tracking_uri: str | None) -> None:
         raise StoreError(f"experiment {comparison.experiment_id} has no place for its comparison run.")
     run = store.read_run(run_id, tracking_uri=tracking_uri)
     store.write_update(run, comparison_update(comparison, run_id), tracking_uri=tracking_uri)
-    curves = [curve for d in comparison.diagnoses for curve in d.run.curves]
+    _write_views(comparison.experiment_id, [d.run for d in comparison.diagnoses], tracking_uri)
+
+
+def _write_views(experiment_id: str, runs: Sequence[RunData], tracking_uri: str | None) -> Mapping[str, str]:
+    curves = [curve for run in runs for curve in run.curves]
     not_positive = {curve.key for curve in curves if not (curve.value > 0).all()}
     losses = {curve.key for curve in curves if curve.metric.name in LOSS_METRICS}
-    views.write_views(
-        comparison.experiment_id,
+    return views.write_views(
+        experiment_id,
         metric_keys={curve.key for curve in curves},
         log_scale_keys=losses - not_positive,
         tracking_uri=tracking_uri,

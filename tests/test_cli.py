@@ -151,6 +151,9 @@ def test_runs_in_a_store(sqlite_store: Tracking) -> None:
     written = _lossacc("diagnose", "--experiment", "digits", "--write", *store)
     assert written.exit_code == 0
     assert sqlite_store.files(run_id)
+    links = _lossacc("views", "--experiment", "digits", *store).stdout.splitlines()
+    assert len(links) == 3
+    assert all(link.startswith("lossacc: ") and "/#/experiments/" in link for link in links)
     compared = _lossacc("compare", "--experiment", "digits", "--write", *store)
     assert compared.exit_code == 0
     page = _lossacc("compare", run_id, "--format", "html", *store)
@@ -171,7 +174,7 @@ def test_every_rule_has_a_manual(code: str) -> None:
 def test_all_manuals_and_help() -> None:
     everything = _lossacc("explain", "--all").output
     assert all(rule.code in everything for rule in (*RULES, *COMPARISON_RULES))
-    for command in ("diagnose", "compare", "explain", "clean"):
+    for command in ("diagnose", "compare", "explain", "views", "clean"):
         assert (_lossacc(command, "--help").stdout.splitlines()[2:] or [""])[0].strip()
 
 

@@ -98,3 +98,12 @@ def test_runs_of_one_name_are_told_apart() -> None:
 def test_nothing_to_choose_by(n: int) -> None:
     runs = [judge(RunData("u", "u", (make_curve("train_loss", [1.0]),)))] * n
     assert compare_diagnoses(runs).recommendation == ("No run has an accuracy or a loss to choose by.",)
+
+
+def test_runs_with_a_test_split_alone_are_ranked_by_it() -> None:
+    runs = [judge(RunData(n, n, (make_curve("test_accuracy", [a]),))) for n, a in (("low", 0.8), ("high", 0.9))]
+    comparison = compare_diagnoses(runs)
+    assert [(row.name, row.accuracy, row.split) for row in comparison.rows] == [
+        ("high", 0.9, "test"),
+        ("low", 0.8, "test"),
+    ]

@@ -7,7 +7,11 @@ import jsonschema
 import mlflow
 import numpy as np
 import pytest
+import sklearn.metrics
 from mlflow import MlflowClient
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
 
 import lossacc_mlflow
 from lossacc_mlflow import store
@@ -122,15 +126,27 @@ def test_cleaning_leaves_nothing_of_ours(here: Tracking) -> None:
     assert not [tag for tag in experiment.tags if "lossacc" in tag]
 
 
+@pytest.mark.filterwarnings("ignore:.y_pred. was renamed:FutureWarning")  # MLflow's own call of scikit-learn
 def test_single_points_of_an_autologger_get_what_can_be_known(here: Tracking) -> None:
-    with mlflow.start_run(experiment_id=here.experiment_id) as run:
-        mlflow.log_metrics({"training_log_loss": 0.02, "training_accuracy_score": 1.0, "val_log_loss": 0.3})
-        mlflow.log_metric("val_accuracy", 0.92)
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    mlflow.sklearn.autolog(log_models=False, silent=True)
+    try:
+        with mlflow.start_run(experiment_id=here.experiment_id) as run:
+            forest = RandomForestClassifier(20, random_state=0).fit(X_train, y_train)
+            # The autologger names what is scored after the variable.
+            sklearn.metrics.log_loss(y_test, forest.predict_proba(X_test))
+            sklearn.metrics.accuracy_score(y_test, forest.predict(X_test))
+    finally:
+        mlflow.sklearn.autolog(disable=True, silent=True)
     diagnosis = lossacc_mlflow.diagnose(run.info.run_id, n_classes=10)
     assert diagnosis.verdict == "not_enough_information"
-    assert diagnosis.finding("FIT003").status == "flagged"
+    gap = diagnosis.finding("FIT003")
+    assert (gap.status, gap.split) == ("flagged", "test")
     assert diagnosis.finding("TRN003").status == "clear"
-    assert diagnosis.bounds["validation"].floor < 0.3 < diagnosis.bounds["validation"].calibrated_high
+    bounds = diagnosis.bounds["test"]
+    assert bounds.floor < bounds.loss < bounds.ceiling
+    assert set(diagnosis.bounds) == {"train", "test"}
 
 
 def test_a_run_without_anything_known_gets_a_status_and_no_more(here: Tracking) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lossacc_mlflow.curves import held_out_split
 from lossacc_mlflow.records import (
     ComparisonRow,
     CurveSummary,
@@ -155,10 +156,11 @@ def render_table(diagnoses: Iterable[Diagnosis]) -> list[tuple[str, ...]]:
 
 
 def _table_row(diagnosis: Diagnosis) -> tuple[str, ...]:
-    validation = [c for c in diagnosis.curves if c.split == "validation" and c.n_points]
-    loss = next((c for c in validation if "loss" in c.metric or "error" in c.metric), None)
-    accuracy = next((c for c in validation if c is not loss and c.metric in {"accuracy", "r2"}), None)
-    summary = diagnosis.run.predictions.get("validation")
+    split = held_out_split(diagnosis.run)
+    held_out = [c for c in diagnosis.curves if c.split == split and c.n_points]
+    loss = next((c for c in held_out if "loss" in c.metric or "error" in c.metric), None)
+    accuracy = next((c for c in held_out if c is not loss and c.metric in {"accuracy", "r2"}), None)
+    summary = diagnosis.run.predictions.get(split)
     return (
         shorten(diagnosis.run_name or diagnosis.run_id, 40),
         percent(summary.accuracy)
@@ -169,7 +171,9 @@ def _table_row(diagnosis: Diagnosis) -> tuple[str, ...]:
         number(summary.log_loss) if summary else score(loss.metric, loss.last)[0] if loss else number(None),
         VERDICTS[diagnosis.verdict].label,
         DISCREPANCIES[diagnosis.discrepancy].label,
-        step_words(loss.smoothed_best_step, loss.step_unit) if loss and loss.n_points > 1 else step_words(None),
+        step_words(loss.smoothed_best_step, loss.step_unit)
+        if loss and loss.n_points > 1 and loss.step_unit != "n_samples"
+        else step_words(None),
     )
 
 

@@ -67,19 +67,19 @@ class LossUpAccuracyFlat(Rule):
             rise, validation, min_points_since=fit.min_points_since, max_recovery=fit.max_recovery
         )
         if not rises:
-            return self.clear("The validation loss does not rise to the end.", evidence)
+            return self.clear(f"The {seen.held_out} loss does not rise to the end.", evidence)
         if drop >= limit:
-            return self.clear("The validation loss rises, and the accuracy falls with it: they agree.", evidence)
+            return self.clear(f"The {seen.held_out} loss rises, and the accuracy falls with it: they agree.", evidence)
         if fit.late_divergence.train_rises(seen) or fit.not_learning.check(run).status == "flagged":
-            return self.clear("The validation loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
+            return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         return self.flagged(
-            f"Since {seen.step_unit} {rise.step} the validation loss has risen by {percent(rise.relative, 0)} "
+            f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {percent(rise.relative, 0)} "
             f"({validation.best_value:.4g} to {validation.end:.4g}), while the {seen.quality_word} went from "
             f"{percent(quality.at(rise.step))} to {percent(quality.end)}.",
             evidence,
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
             "temperature on validation data.",
-            split="validation",
+            split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,
         )
@@ -137,7 +137,7 @@ class BestStepsDiffer(Rule):
             self._message(seen.step_unit, loss, quality, accuracy_cost, relative),
             evidence,
             "Monitor the one you need: accuracy for answers, loss for probabilities.",
-            split="validation",
+            split=seen.held_out,
             step=loss.best_step,
         )
 

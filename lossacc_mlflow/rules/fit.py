@@ -14,6 +14,8 @@ from lossacc_mlflow.wording import percent
 
 __all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
 
+_NEEDS_LOSS = f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
+
 
 def is_up(rise: Rise, validation: CurveShape, *, min_points_since: int, max_recovery: float) -> bool:
     """Tell whether a rise is more than noise and lasts to the end.
@@ -79,38 +81,42 @@ class LossOverfitting(Rule):
         seen = observe(run)
         validation, rise = seen.validation_loss, seen.rise
         if validation is None or rise is None:
-            return self.not_applicable(f"A validation loss over at least {MIN_POINTS} steps of one training is needed.")
+            return self.not_applicable(
+                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
+            )
         evidence = [
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
             Evidence("validation_rise", rise.absolute, validation.doubt, "loss"),
         ]
         if not rise.relative > self.max_rise:
-            return self.clear("The validation loss ends near its best value.", evidence)
+            return self.clear(f"The {seen.held_out} loss ends near its best value.", evidence)
         if rise.absolute <= validation.doubt:
             return self.not_applicable(
-                f"The validation loss ends {percent(rise.relative, 0)} above its best value, but its noise could "
+                f"The {seen.held_out} loss ends {percent(rise.relative, 0)} above its best value, but its noise could "
                 "explain as much.",
                 evidence,
             )
         if not is_up(rise, validation, min_points_since=self.min_points_since, max_recovery=self.max_recovery):
-            return self.clear("The validation loss rises for a while, and recovers or has only just begun.", evidence)
+            return self.clear(
+                f"The {seen.held_out} loss rises for a while, and recovers or has only just begun.", evidence
+            )
         if self.late_divergence.train_rises(seen):
-            return self.clear("The validation loss rises, but so does the train loss: see TRN002.", evidence)
+            return self.clear(f"The {seen.held_out} loss rises, but so does the train loss: see TRN002.", evidence)
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(
             self._message(seen, validation, rise),
             [*evidence, *_costs(seen, validation, rise)],
             _advice(seen),
-            split="validation",
+            split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,
         )
 
     def _message(self, seen: Observation, validation: CurveShape, rise: Rise) -> str:
         text = (
-            f"The validation loss is best at {seen.step_unit} {rise.step} ({validation.best_value:.4g}) and rises by "
-            f"{percent(rise.relative, 0)} to {validation.end:.4g}"
+            f"The {seen.held_out} loss is best at {seen.step_unit} {rise.step} ({validation.best_value:.4g}) and rises "
+            f"by {percent(rise.relative, 0)} to {validation.end:.4g}"
         )
         train = seen.train_loss
         if train is None:
@@ -156,24 +162,24 @@ class AccuracyOverfitting(Rule):
         quality, drop = seen.validation_quality, seen.accuracy_drop
         if quality is None or drop is None:
             return self.not_applicable(
-                f"A validation accuracy over at least {MIN_POINTS} steps of one training is needed."
+                f"A validation or test accuracy over at least {MIN_POINTS} steps of one training is needed."
             )
         limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.doubt)
         evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
         train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
         if not drop > limit or len(quality) - 1 - quality.best < self.min_points_since:
-            return self.clear("The validation accuracy ends near its peak.", evidence)
+            return self.clear(f"The {seen.held_out} accuracy ends near its peak.", evidence)
         if train_drop > limit or self.late_divergence.train_rises(seen):
-            return self.clear("The validation accuracy falls, but training falls apart with it.", evidence)
+            return self.clear(f"The {seen.held_out} accuracy falls, but training falls apart with it.", evidence)
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(
-            f"The validation {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "
+            f"The {seen.held_out} {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "
             f"({percent(quality.best_value)}) and falls to {percent(quality.end)}.",
             evidence,
             f"Keep the weights of {seen.step_unit} {quality.best_step}, and regularise.",
-            split="validation",
+            split=seen.held_out,
             step=quality.best_step,
             step_interval=(quality.best_step, quality.best_step),
         )
@@ -227,25 +233,27 @@ class GeneralizationGap(Rule):
             gap = seen.train_quality_final - seen.validation_quality_final
             evidence.append(Evidence("generalization_gap_accuracy", gap, None, "fraction"))
         if not validation_end >= self.min_ratio * train_end or validation_end <= 0:
-            return self.clear("Train and validation loss end close to each other.", evidence)
+            return self.clear(f"Train and {seen.held_out} loss end close to each other.", evidence)
         if any(rule.check(run).status == "flagged" for rule in (self.loss_overfitting, self.late_divergence)):
-            return self.clear("The validation loss rises: see FIT001 and TRN002.", evidence)
+            return self.clear(f"The {seen.held_out} loss rises: see FIT001 and TRN002.", evidence)
         train, validation = seen.train_loss, seen.validation_loss
         if train is not None and validation is not None and len(validation) >= self.min_points:
             since = self._no_longer_paid(train, validation)
             if since is None:
-                return self.clear("The gap is wide, but the validation loss improved along with training.", evidence)
+                return self.clear(
+                    f"The gap is wide, but the {seen.held_out} loss improved along with training.", evidence
+                )
             return self._gap(seen, evidence, f", and has hardly improved since {seen.step_unit} {since}", since)
         return self._gap(seen, evidence, "", None)
 
     def _gap(self, seen: Observation, evidence: list[Evidence], since: str, step: int | None) -> Finding:
         return self.flagged(
-            f"The validation loss ({seen.validation_loss_final:.4g}) is {evidence[0].value:.1f} times the train loss "
-            f"({seen.train_loss_final:.4g}){since}.",
+            f"The {seen.held_out} loss ({seen.validation_loss_final:.4g}) is {evidence[0].value:.1f} times the train "
+            f"loss ({seen.train_loss_final:.4g}){since}.",
             evidence,
-            "No fault by itself: judge the model by its validation figures, and see whether regularisation or more "
-            "data lowers the validation loss.",
-            split="validation",
+            f"No fault by itself: judge the model by its {seen.held_out} figures, and see whether regularisation or "
+            f"more data lowers the {seen.held_out} loss.",
+            split=seen.held_out,
             step=step,
         )
 
@@ -292,7 +300,9 @@ class TrainedPastBest(Rule):
         seen = observe(run)
         validation, rise = seen.validation_loss, seen.rise
         if validation is None or rise is None:
-            return self.not_applicable(f"A validation loss over at least {MIN_POINTS} steps of one training is needed.")
+            return self.not_applicable(
+                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
+            )
         first, last = int(validation.step[0]), int(validation.step[-1])
         wasted = last - rise.step
         evidence = [
@@ -305,11 +315,11 @@ class TrainedPastBest(Rule):
             return self.clear("The last state is about as good as the best one.", evidence)
         return self.flagged(
             f"The best {seen.step_unit} was {rise.step}; the {wasted} steps since "
-            f"({percent(wasted / (last - first), 0)} of the run) made the validation loss {percent(rise.relative, 0)} "
-            "worse.",
+            f"({percent(wasted / (last - first), 0)} of the run) made the {seen.held_out} loss "
+            f"{percent(rise.relative, 0)} worse.",
             evidence,
             f"Restore the weights of {seen.step_unit} {rise.step}, or stop early.",
-            split="validation",
+            split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,
         )

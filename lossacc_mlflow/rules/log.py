@@ -1,11 +1,13 @@
 """LOG rules: what was logged cannot be right, or is missing."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import loss_curve, quality_curve
+from lossacc_mlflow.curves import held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
 
@@ -116,7 +118,7 @@ class StepsDoNotMatch(Rule):
         return self._compare_axes(run)
 
     def _compare_axes(self, run: RunData) -> Finding:
-        train, validation = loss_curve(run, "train"), loss_curve(run, "validation")
+        train, validation = loss_curve(run, "train"), loss_curve(run, held_out_split(run))
         if train is None or validation is None or not len(train) or not len(validation):
             return self.clear("No step is repeated.")
         ends = sorted([int(train.step[-1]), int(validation.step[-1])])
@@ -136,7 +138,8 @@ class MissingCurve(Rule):
     """A curve is missing without which loss and accuracy cannot be judged.
 
     How it is detected: train loss, validation loss, train accuracy and validation accuracy (R² in a regression) are
-    looked up under every known spelling; one without a finite value counts as missing.
+    looked up under every known spelling; one without a finite value counts as missing. Where only a test split was
+    logged, it stands for validation.
 
     Why it matters: overfitting shows in validation curves only, and a disagreement of loss and accuracy only where
     both are known on the same split. What is not logged cannot be judged, and is not called healthy.
@@ -157,16 +160,17 @@ class MissingCurve(Rule):
 
     def check(self, run: RunData) -> Finding:
         """Look up the four curves that the other rules need."""
+        held_out = held_out_split(run)
         wanted: dict[str, Curve | None] = {
             "train loss": loss_curve(run, "train"),
-            "validation loss": loss_curve(run, "validation"),
+            f"{held_out} loss": loss_curve(run, held_out),
             "train accuracy": quality_curve(run, "train"),
-            "validation accuracy": quality_curve(run, "validation"),
+            f"{held_out} accuracy": quality_curve(run, held_out),
         }
         missing = [name for name, curve in wanted.items() if _n_finite(curve) < self.min_points]
         evidence = [Evidence("missing_curves", len(missing), 0)]
         if not missing:
-            return self.clear("Loss and accuracy of train and validation are there.", evidence)
+            return self.clear(f"Loss and accuracy of train and {held_out} are there.", evidence)
         seen = [f"{c.key or c.metric.name} ({len(c)} point{'s' * (len(c) != 1)})" for c in run.curves]
         others = [*run.other_keys[:10], *(["..."] if len(run.other_keys) > 10 else [])]
         message = f"No {', no '.join(missing)}. There is {', '.join(seen) if seen else 'no curve'}"
@@ -175,7 +179,7 @@ class MissingCurve(Rule):
             message,
             evidence,
             "Log it under a key such as 'val_loss' or 'val_accuracy', or map yours with "
-            "--key 'my_key=validation:log_loss'.",
+            f"--key '{_likely_key(run.other_keys)}=validation:log_loss'.",
         )
 
 
@@ -189,3 +193,8 @@ def _smallest(curve: Curve) -> float:
 
 def _n_finite(curve: Curve | None) -> int:
     return 0 if curve is None else int(np.isfinite(curve.value).sum())
+
+
+def _likely_key(keys: Sequence[str]) -> str:
+    """A key that was not understood and yet looks like a loss or an accuracy."""
+    return next((key for key in keys if re.search(r"loss|acc|error|nll|entropy", key, re.IGNORECASE)), "my_key")

@@ -9,6 +9,7 @@ import numpy as np
 from lossacc_mlflow.curves import (
     CurveShape,
     Rise,
+    held_out_split,
     is_over_steps,
     loss_curve,
     measure_rise,
@@ -36,6 +37,8 @@ class Observation:
     can be neither is taken as not known.
     """
 
+    held_out: Split
+    """What stands for validation: the test split where only that was logged."""
     train_loss: CurveShape | None
     validation_loss: CurveShape | None
     train_quality: CurveShape | None
@@ -79,11 +82,13 @@ def observe(run: RunData) -> Observation:
     -------
     Observation
     """
-    train, validation = loss_curve(run, "train"), loss_curve(run, "validation")
-    train_quality, validation_quality = _quality(run, "train"), _quality(run, "validation")
+    held_out = held_out_split(run)
+    train, validation = loss_curve(run, "train"), loss_curve(run, held_out)
+    train_quality, validation_quality = _quality(run, "train"), _quality(run, held_out)
     shown = validation or train
     rising = _course(validation)
     return Observation(
+        held_out=held_out,
         train_loss=_course(train),
         validation_loss=rising,
         train_quality=_course(train_quality),

@@ -227,7 +227,7 @@ class LateDivergence(Rule):
         if self.train_rises(seen) and (rise.relative > self.max_rise or fell):
             return self.flagged(
                 f"The train loss climbs from {train.best_value:.4g} at {seen.step_unit} {train.best_step} to "
-                f"{train.end:.4g}, and takes the validation loss along, from {validation.best_value:.4g} to "
+                f"{train.end:.4g}, and takes the {seen.held_out} loss along, from {validation.best_value:.4g} to "
                 f"{validation.end:.4g}: the optimisation came apart, this is no overfitting.",
                 evidence,
                 "Lower or decay the learning rate, clip gradients, and keep the weights of the best step.",

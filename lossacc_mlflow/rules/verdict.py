@@ -122,11 +122,11 @@ _WORDS: Mapping[Verdict, str] = {
     ),
     "not_learning": "The model does not get past chance.",
     "overfitting": "The model overfits.",
-    "loss_overfitting": "The validation loss rises while the accuracy holds.",
+    "loss_overfitting": "The loss on held-out data rises while the accuracy holds.",
     "underfitting": "The model does no better than a baseline.",
     "unstable": "The curves jump.",
-    "still_improving": "The validation loss was still falling at the end.",
-    "healthy": "The validation loss ends near its best value, and the model has learned.",
+    "still_improving": "The loss on held-out data was still falling at the end.",
+    "healthy": "The loss on held-out data ends near its best value, and the model has learned.",
 }
 
 

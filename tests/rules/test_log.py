@@ -58,6 +58,9 @@ def test_missing_curves_are_named_and_so_is_what_was_seen() -> None:
     assert "validation loss" in found.message
     assert "train_loss (5 points)" in found.message
     assert "my_metric" in found.message
+    assert "'my_key=validation:log_loss'" in found.advice
+    named = make_run({"train_loss": falling(5)}, other_keys=("throughput", "log_loss_B"))
+    assert "'log_loss_B=validation:log_loss'" in MissingCurve().check(named).advice
     full = {key: [0.5] for key in ("train_loss", "val_loss", "train_accuracy", "val_accuracy")}
     assert MissingCurve().check(make_run(full)).status == "clear"
 

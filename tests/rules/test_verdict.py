@@ -90,3 +90,16 @@ def test_discrepancy_needs_loss_and_accuracy_of_one_split() -> None:
 def test_headline_is_the_finding_that_decided() -> None:
     assert headline("loss_overfitting", [_finding("DIS002"), _finding("FIT001")]) == "FIT001 says so."
     assert "learned" in headline("healthy", [])
+
+
+def test_a_test_split_stands_for_validation_where_only_that_was_logged() -> None:
+    curves = {**_GOOD, "val_loss": _RISING}
+    renamed = {key.replace("val_", "test_"): values for key, values in curves.items()}
+    run = make_run(renamed, n_classes=10)
+    findings = apply_rules(run)
+    assert decide_verdict(run, findings) == "loss_overfitting"
+    rise = next(f for f in findings if f.code == "FIT001")
+    assert rise.split == "test"
+    assert rise.message.startswith("The test loss is best at epoch")
+    both = make_run({**curves, "test_loss": _GOOD["val_loss"]}, n_classes=10)
+    assert next(f for f in apply_rules(both) if f.code == "FIT001").split == "validation"
