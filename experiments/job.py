@@ -20,6 +20,14 @@ from lossacc_mlflow.views import CURVES_VIEW, experiment_link
 
 __all__ = ["run_job"]
 
+_UNITS = {
+    "epoch": "epoch",
+    "iteration": "iteration",
+    "n_estimators": "tree",
+    "n_samples": "sample",
+    "global_step": "step",
+}
+
 
 def run_job(experiment: str, recipes: Mapping[str, Recipe], parts: Parts) -> Comparison:
     """Train, log, diagnose and compare models, and print the table and the link.
@@ -108,7 +116,9 @@ def _log_model(model: TrainedModel, parts: Parts) -> None:
 
 
 def _table(comparison: Comparison) -> Table:
-    table = Table("model", title="On validation, best accuracy first", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        "model", title="On validation, best accuracy first", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
     for column in ("accuracy", "loss"):
         table.add_column(column, justify="right")
     for column in ("verdict", "discrepancy", "best step"):
@@ -120,6 +130,6 @@ def _table(comparison: Comparison) -> Table:
             "-" if row.loss is None else f"{row.loss:.4f}",
             row.verdict,
             row.discrepancy,
-            "-" if row.best_step is None else f"{row.step_unit} {row.best_step} of {row.last_step}",
+            "-" if row.best_step is None else f"{_UNITS[row.step_unit or 'epoch']} {row.best_step}/{row.last_step}",
         )
     return table

@@ -17,6 +17,7 @@ import lossacc_mlflow
 from lossacc_mlflow import store
 from lossacc_mlflow.errors import InputError, UnknownRunError
 from lossacc_mlflow.records import Artifact
+from lossacc_mlflow.render import render_text
 from tests.builders import falling
 from tests.conftest import Tracking
 
@@ -204,5 +205,9 @@ def test_a_damaged_artifact_does_not_stop_a_diagnosis(here: Tracking) -> None:
     run_id = _train(here)
     store.log_artifacts(run_id, [Artifact("lossacc/predictions/validation.parquet", b"no parquet")])
     diagnosis = lossacc_mlflow.diagnose(run_id, write=True)
-    assert diagnosis.run.warnings
     assert diagnosis.verdict == "loss_overfitting"
+    assert "validation.parquet" in diagnosis.run.warnings[0]
+    files = here.files(run_id)
+    assert b"validation.parquet" in files["lossacc/report.html"]
+    assert "validation.parquet" in json.loads(files["lossacc/findings.json"])["warnings"][0]
+    assert "validation.parquet" in render_text(diagnosis)

@@ -89,6 +89,7 @@ def findings_payload(diagnosis: Diagnosis) -> dict[str, Any]:
         "predictions": jsonable(diagnosis.run.predictions),
         "bounds": jsonable(diagnosis.bounds),
         "other_keys": jsonable(diagnosis.run.other_keys),
+        "warnings": jsonable(diagnosis.run.warnings),
     }
 
 

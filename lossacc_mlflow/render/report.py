@@ -59,6 +59,7 @@ def render_report(diagnosis: Diagnosis, pictures: Mapping[str, bytes], *, versio
         "lacks_information": lacks_information(diagnosis),
         "understood": understood,
         "other_keys": other,
+        "warnings": [one_line(warning) for warning in diagnosis.run.warnings],
         "key_advice": KEY_ADVICE,
         "curves": curve_rows(diagnosis.curves)[:_MAX_CURVES],
         **_predictions(diagnosis),

@@ -51,6 +51,8 @@ def render_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     for finding in flagged_first(diagnosis.findings):
         lines += ["", *_finding_lines(finding, since(finding, diagnosis.curves), width)]
     lines += _unflagged(diagnosis.findings, width)
+    if diagnosis.run.warnings:
+        lines += ["", *_labelled("could not be read", " ".join(map(one_line, diagnosis.run.warnings)), width)]
     if lacks_information(diagnosis):
         lines += _what_to_log(diagnosis, width)
     return "\n".join(lines)
