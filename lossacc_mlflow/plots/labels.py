@@ -104,22 +104,39 @@ def place_labels(
     crowding = (1.0 / (30.0 + distance)).sum(axis=1)
     order = sorted(range(len(anchors)), key=lambda i: (-round(float(crowding[i]), 9), i))
     placed: dict[int, Placement] = {}
-    for i in order:
-        best: tuple[float, Placement] | None = None
-        for cost, candidate in _candidates(anchors[i], sizes[i], clearance):
-            if best is not None and cost >= best[0]:
-                break  # candidates come cheapest first, and crossings only add to the cost
-            others = [p.box for p in placed.values()]
-            if not area.contains(candidate.box) or any(candidate.box.overlaps(o, 2.0) for o in (*others, *obstacles)):
-                continue
-            total = cost + _crossings(anchors[i], candidate, placed, anchors, obstacles)
-            total += 0.0 if lines is None else 12.0 * _count_inside(candidate.box, lines)
-            if best is None or total < best[0]:
-                best = (total, candidate)
+    # Later passes move what was placed before its neighbours were known.
+    for i in (*order, *order, *order):
+        others = {j: placement for j, placement in placed.items() if j != i}
+        best = _best_place(i, anchors, sizes[i], others, obstacles, area, lines, clearance)
         if best is None:
             return None
-        placed[i] = best[1]
+        placed[i] = best
     return [placed[i] for i in range(len(anchors))]
+
+
+def _best_place(
+    i: int,
+    anchors: Sequence[Point],
+    size: Point,
+    placed: Mapping[int, Placement],
+    obstacles: Sequence[Box],
+    area: Box,
+    lines: NDArray[np.float64] | None,
+    clearance: float,
+) -> Placement | None:
+    """The cheapest free place of one label, given those of others."""
+    taken = [*(p.box for p in placed.values()), *obstacles]
+    best: tuple[float, Placement] | None = None
+    for cost, candidate in _candidates(anchors[i], size, clearance):
+        if best is not None and cost >= best[0]:
+            break  # candidates come cheapest first, and crossings only add to the cost
+        if not area.contains(candidate.box) or any(candidate.box.overlaps(other, 2.0) for other in taken):
+            continue
+        total = cost + _crossings(anchors[i], candidate, placed, anchors, obstacles)
+        total += 0.0 if lines is None else 12.0 * _count_inside(candidate.box, lines)
+        if best is None or total < best[0]:
+            best = (total, candidate)
+    return None if best is None else best[1]
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
