@@ -18,6 +18,7 @@ __all__ = [
     "held_out_split",
     "is_over_steps",
     "loss_curve",
+    "measure_oscillation",
     "measure_rise",
     "noise_level",
     "quality_curve",
@@ -218,6 +219,35 @@ def is_over_steps(curve: Curve) -> bool:
     bool
     """
     return curve.step_unit != "n_samples"
+
+
+def measure_oscillation(shape: CurveShape) -> float:
+    """Measure how far a curve swings around its own trend in its second half.
+
+    Parameters
+    ----------
+    shape : CurveShape
+
+    Returns
+    -------
+    float
+        Distance between the 10 % and the 90 % quantile of what a running median over a fifth of the points leaves,
+        in the unit of the curve; 0 below three points. A single spike does not move it.
+
+    Examples
+    --------
+    >>> from lossacc_mlflow.keys import METRICS
+    >>> values = [1.0, 1.2, 0.9, 1.1, 0.8] * 8
+    >>> curve = Curve(METRICS["log_loss"], "validation", step=range(40), value=values)
+    >>> round(measure_oscillation(shape_of(curve)), 2)
+    0.41
+    """
+    n = len(shape)
+    if n < 3:
+        return 0.0
+    trend = median_filter(shape.value, size=n // 5 // 2 * 2 + 1, mode="nearest")
+    low, high = np.quantile((shape.value - trend)[n // 2 :], [0.1, 0.9])
+    return float(high - low)
 
 
 def held_out_split(run: RunData) -> Split:

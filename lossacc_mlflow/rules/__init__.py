@@ -11,7 +11,7 @@ from lossacc_mlflow.rules.dis import (
 )
 from lossacc_mlflow.rules.fit import AccuracyOverfitting, GeneralizationGap, LossOverfitting, TrainedPastBest
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
-from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning
+from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning, Oscillating, StillImproving
 from lossacc_mlflow.rules.verdict import decide_discrepancy, decide_verdict, headline
 
 __all__ = ["RULES", "Question", "Rule", "apply_rules", "decide_discrepancy", "decide_verdict", "headline"]
@@ -23,6 +23,8 @@ RULES: tuple[Rule, ...] = (
     NonFinite(),
     LateDivergence(),
     NotLearning(),
+    Oscillating(),
+    StillImproving(),
     LossOverfitting(),
     AccuracyOverfitting(),
     GeneralizationGap(),

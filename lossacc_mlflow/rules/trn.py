@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import CurveShape, measure_rise
+from lossacc_mlflow.curves import CurveShape, measure_oscillation, measure_rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.wording import percent
 
-__all__ = ["LateDivergence", "NonFinite", "NotLearning"]
+__all__ = ["LateDivergence", "NonFinite", "NotLearning", "Oscillating", "StillImproving"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,3 +263,129 @@ class LateDivergence(Rule):
 
     def _train_limit(self, train: CurveShape) -> float:
         return max(self.min_train_rise * abs(train.best_value), train.doubt)
+
+
+@dataclass(frozen=True, slots=True)
+class Oscillating(Rule):
+    """The validation loss jumps up and down to the end: which step one keeps is a matter of luck.
+
+    How it is detected: in the second half of at least ``min_points`` points, what a running median over a fifth of the
+    points leaves spreads, between its 10 % and 90 % quantiles, over more than ``max_spread`` of the median loss, and
+    over more than ``max_spread_of_train`` of the final train loss. Single spikes do not count.
+
+    Why it matters: the last step is no better an estimate of the model than the one before; the best one is picked
+    for its luck, and its figures are too good.
+
+    What to do: lower or decay the learning rate, use larger batches, average the weights of the last steps, or
+    validate on more samples: if the train loss is smooth, it is the validation set that is small.
+
+    References
+    ----------
+    google-research/tuning_playbook, "Is there high step-to-step variance in the training or validation error late in
+    training?"
+
+    Parameters
+    ----------
+    min_points : int
+        See above.
+    max_spread : float
+        Share of the median loss that is still passed over.
+    max_spread_of_train : float
+        Share of the final train loss that is still passed over.
+    """
+
+    code: ClassVar[str] = "TRN004"
+    title: ClassVar[str] = "Unstable: the loss oscillates"
+    level: ClassVar[Level] = "warning"
+    min_points: int = 12
+    max_spread: float = 0.25
+    max_spread_of_train: float = 0.10
+
+    def check(self, run: RunData) -> Finding:
+        """Measure how far the second half swings around its own trend."""
+        seen = observe(run)
+        validation = seen.validation_loss
+        if validation is None or len(validation) < self.min_points:
+            return self.not_applicable(
+                f"A validation or test loss over at least {self.min_points} steps of one training is needed."
+            )
+        half = len(validation) // 2
+        level = float(np.median(np.abs(validation.value[half:])))
+        spread = measure_oscillation(validation)
+        evidence = [Evidence("spread_relative", share(spread, level), self.max_spread, "fraction")]
+        if seen.train_loss is not None:
+            # Of a train loss of 0 any swing is too much.
+            ratio = min(spread / abs(seen.train_loss.end), 1e9) if seen.train_loss.end else 1e9
+            evidence.append(Evidence("spread_over_train_loss", ratio, self.max_spread_of_train))
+        if not all(e.threshold is not None and e.value > e.threshold for e in evidence):
+            return self.clear(f"The {seen.held_out} loss runs smoothly in its second half.", evidence)
+        begin = int(validation.step[half])
+        return self.flagged(
+            f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {spread:.4g} "
+            f"around a level of {level:.4g} ({percent(evidence[0].value, 0)}).",
+            evidence,
+            "Lower or decay the learning rate, use larger batches or average the last weights; if the train loss is "
+            "smooth, validate on more samples.",
+            split=seen.held_out,
+            step=begin,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StillImproving(Rule):
+    """The validation loss was still falling when training stopped.
+
+    How it is detected: the best smoothed validation loss lies in the last ``last_part`` of the points, and the smoothed
+    loss fell over the last ``window`` of them by more than ``min_fall`` of its level, and by more than noise explains.
+
+    Why it matters: it is no fault, but the model is not what it could be; a comparison with models that were trained to
+    their end is unfair to it.
+
+    What to do: train on, or raise the learning rate.
+
+    References
+    ----------
+    google-research/tuning_playbook, "Is the best trial still improving at the final training step?"
+
+    Parameters
+    ----------
+    last_part : float
+        Share of the points at the end that must hold the best one.
+    window : float
+        Share of the points over which the fall is measured.
+    min_fall : float
+        Relative fall that is still passed over.
+    """
+
+    code: ClassVar[str] = "TRN006"
+    title: ClassVar[str] = "Still improving at the end"
+    level: ClassVar[Level] = "note"
+    last_part: float = 0.1
+    window: float = 0.2
+    min_fall: float = 0.01
+
+    def check(self, run: RunData) -> Finding:
+        """Ask where the best step lies, and how much the last part of the training has paid."""
+        seen = observe(run)
+        validation = seen.validation_loss
+        if validation is None:
+            return self.not_applicable(
+                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
+            )
+        n = len(validation)
+        before = float(validation.smooth[min(n - 2, int((1 - self.window) * (n - 1)))])
+        fall = before - validation.best_value
+        evidence = [
+            Evidence("fall_at_the_end_relative", share(fall, abs(before)), self.min_fall, "fraction"),
+            Evidence("fall_at_the_end", fall, validation.doubt, "loss"),
+        ]
+        late = validation.best >= (1 - self.last_part) * (n - 1)
+        if not (late and all(e.threshold is not None and e.value > e.threshold for e in evidence)):
+            return self.clear(f"The {seen.held_out} loss had stopped falling.", evidence)
+        return self.flagged(
+            f"The {seen.held_out} loss fell by {percent(evidence[0].value)} over the last {percent(self.window, 0)} of "
+            f"the steps, to {validation.end:.4g} at the end: it had not settled.",
+            evidence,
+            "Train on: the model can still get better.",
+            split=seen.held_out,
+        )

@@ -11,7 +11,7 @@ from tests.builders import falling, make_run
 
 _GOOD = {
     "train_loss": falling(40, 2.0, 0.2),
-    "val_loss": falling(40, 2.0, 0.25),
+    "val_loss": [*falling(30, 2.0, 0.25), *([0.25] * 10)],
     "train_accuracy": list(np.linspace(0.3, 0.97, 40)),
     "val_accuracy": list(np.linspace(0.3, 0.95, 40)),
 }
@@ -27,6 +27,8 @@ def _finding(code: str, *evidence: Evidence) -> Finding:
     [
         ({}, "healthy"),
         ({"val_loss": _RISING}, "loss_overfitting"),
+        ({"val_loss": falling(40, 2.0, 0.25)}, "still_improving"),
+        ({"val_loss": [*falling(10, 2.0, 0.5), *([0.5, 0.7, 0.4, 0.6, 0.3] * 6)]}, "unstable"),
         ({"val_loss": _RISING, "val_accuracy": None, "train_accuracy": None}, "overfitting"),
         ({"val_loss": _RISING, "train_loss": _RISING}, "diverged"),
         ({"val_loss": [*falling(39), nan]}, "diverged"),
@@ -64,7 +66,7 @@ def test_a_doubtful_rise_is_decided_by_accuracy_or_not_at_all() -> None:
     assert rise.status == "not_applicable"
     assert decide_verdict(alone, findings) == "not_enough_information"
     with_accuracy = make_run({**_GOOD, **losses}, n_classes=10)
-    assert decide_verdict(with_accuracy, apply_rules(with_accuracy)) == "healthy"
+    assert decide_verdict(with_accuracy, apply_rules(with_accuracy)) == "unstable"
 
 
 @pytest.mark.parametrize(
