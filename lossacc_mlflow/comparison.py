@@ -25,6 +25,7 @@ from lossacc_mlflow.records import (
     Status,
 )
 from lossacc_mlflow.rules import Question
+from lossacc_mlflow.wording import number
 
 __all__ = ["COMPARISON_RULES", "ComparisonRule", "OrderReverses", "compare_diagnoses"]
 
@@ -252,7 +253,7 @@ def _pairs(ranked: Sequence[tuple[ComparisonRow, Diagnosis]], split: Split) -> t
 
 
 def _figures(row: ComparisonRow) -> str:
-    return f"'{row.name}' ({100 * (row.accuracy or 0.0):.1f} %, {row.loss or 0.0:.4g})"
+    return f"'{row.name}' ({100 * (row.accuracy or 0.0):.1f} %, {number(row.loss or 0.0)})"
 
 
 def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison], split: Split) -> tuple[str, ...]:
@@ -267,7 +268,7 @@ def _recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison],
         only = answers or probabilities
         return (f"Take '{only.name}': the best {split} figure that is known.",) if only else ()
     settled = " after its own temperature" if probabilities.loss_after_temperature is not None else ""
-    loss_text = f"lowest {split} loss{settled} ({_settled_loss(probabilities):.4g})"
+    loss_text = f"lowest {split} loss{settled} ({number(_settled_loss(probabilities))})"
     accuracy_text = f"highest {split} accuracy ({100 * (answers.accuracy or 0.0):.1f} %)"
     if answers.run_id == probabilities.run_id:
         return (f"Take '{answers.name}': it has both the {accuracy_text} and the {loss_text}.", *_caveat(rows, answers))
@@ -294,6 +295,6 @@ def _caveat(rows: Sequence[ComparisonRow], taken: ComparisonRow) -> tuple[str, .
     if lowest.run_id == taken.run_id or taken.loss_after_temperature is None or taken.loss is None:
         return ()
     return (
-        f"Apply its temperature first: as it stands its loss is {taken.loss:.4g}, above the {lowest.loss:.4g} of "
-        f"'{lowest.name}'.",
+        f"Apply its temperature first: as it stands its loss is {number(taken.loss)}, above the {number(lowest.loss)} "
+        f"of '{lowest.name}'.",
     )

@@ -11,6 +11,7 @@ from lossacc_mlflow.bounds import LOSS_MAX_FLOAT64
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.records import AttributionGroup, FloatArray, PairedComparison, SamplePredictions
+from lossacc_mlflow.wording import number, signed
 
 __all__ = ["ALPHA", "compare_predictions", "compare_samples", "write_p_value"]
 
@@ -216,7 +217,8 @@ def _explain(pair: PairedComparison) -> str:
         first = f"The difference in loss is significant (p = {write_p_value(pair.paired_t_p)})."
     higher, lower, sign = (a, b, 1.0) if pair.delta_loss >= 0 else (b, a, -1.0)
     parts = [
-        f"{sign * g.contribution:+.4g} from the {g.n} sample{'s' * (g.n != 1)} {_GROUP_WORDS[g.name].format(a=a, b=b)}"
+        f"{signed(sign * g.contribution)} from the {g.n} sample{'s' * (g.n != 1)} "
+        + _GROUP_WORDS[g.name].format(a=a, b=b)
         for g in sorted(pair.groups, key=lambda g: -abs(g.contribution))
         if g.n
     ]
@@ -224,17 +226,15 @@ def _explain(pair: PairedComparison) -> str:
         f"{a} is right on {100 * pair.accuracy_a:.1f} %, {b} on {100 * pair.accuracy_b:.1f} % "
         f"of {pair.n_samples} samples (McNemar p = {write_p_value(pair.mcnemar_p)})."
     )
-    of = (
-        f"Of the {abs(pair.delta_loss):.4g} by which the loss of {higher} is above that of {lower}: {', '.join(parts)}."
-    )
+    total = number(abs(pair.delta_loss))
+    of = f"Of the {total} by which the loss of {higher} is above that of {lower}: {', '.join(parts)}."
     return " ".join([accuracy, first, of, _after_temperature(pair, higher, lower, sign)])
 
 
 def _after_temperature(pair: PairedComparison, higher: str, lower: str, sign: float) -> str:
     after = sign * pair.delta_loss_after_temperature
-    figures = (
-        f"'{pair.name_a}' {pair.loss_a_after_temperature:.4g}, '{pair.name_b}' {pair.loss_b_after_temperature:.4g}"
-    )
+    loss_a, loss_b = number(pair.loss_a_after_temperature), number(pair.loss_b_after_temperature)
+    figures = f"'{pair.name_a}' {loss_a}, '{pair.name_b}' {loss_b}"
     if after < 0:
         return f"After each model's own temperature the order turns round ({figures}): {higher} is then the better one."
     removed = 1 - after / abs(pair.delta_loss) if pair.delta_loss else 0.0

@@ -10,7 +10,7 @@ from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, 
 from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, share
 from lossacc_mlflow.rules.fit import LossOverfitting, is_up
 from lossacc_mlflow.rules.observation import MIN_POINTS, observe
-from lossacc_mlflow.wording import percent
+from lossacc_mlflow.wording import number, percent, signed
 
 __all__ = ["BestStepsDiffer", "FewHugeErrors", "HesitantCorrect", "LossUpAccuracyFlat", "OverconfidentErrors"]
 
@@ -74,7 +74,7 @@ class LossUpAccuracyFlat(Rule):
             return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         return self.flagged(
             f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {percent(rise.relative, 0)} "
-            f"({validation.best_value:.4g} to {validation.end:.4g}), while the {seen.quality_word} went from "
+            f"({number(validation.best_value)} to {number(validation.end)}), while the {seen.quality_word} went from "
             f"{percent(quality.at(rise.step))} to {percent(quality.end)}.",
             evidence,
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
@@ -173,16 +173,18 @@ class _Miscalibration(Rule):
             message = "No temperature on this side of 1 removes a share of the loss that counts."
             return self.clear(message, evidence, split=split)
         if removed < self.z * se:
-            message = f"Temperature {temperature:.2f} removes {removed:.4g} of the loss of {summary.log_loss:.4g}, but "
-            message += f"that rests on few samples: its standard error is {se:.4g}."
+            message = (
+                f"Temperature {temperature:.2f} removes {number(removed)} of the loss of {number(summary.log_loss)}, "
+            )
+            message += f"but that rests on few samples: its standard error is {number(se)}."
             return self.clear(message, evidence, split=split)
         share_of_group, message = self._attribute(summary)
         return self.flagged(
-            f"Temperature {temperature:.2f} removes {removed:.4g} of the {split} loss of {summary.log_loss:.4g}: "
-            + message,
+            f"Temperature {temperature:.2f} removes {number(removed)} of the {split} loss of "
+            f"{number(summary.log_loss)}: {message}",
             [*evidence, share_of_group],
             f"Divide the logits (the logarithms of the probabilities) by {temperature:.2f}; no answer changes, and the "
-            f"loss becomes {summary.log_loss - removed:.4g}.",
+            f"loss becomes {number(summary.log_loss - removed)}.",
             split=split,
         )
 
@@ -231,8 +233,8 @@ class OverconfidentErrors(_Miscalibration):
     def _attribute(self, summary: PredictionSummary) -> tuple[Evidence, str]:
         wrong, right = summary.calibration_loss_incorrect or 0.0, summary.calibration_loss_correct or 0.0
         return Evidence("calibration_loss_incorrect", wrong, None, "nats"), (
-            f"{wrong:.4g} over wrong answers, which are given with {percent(summary.confidence_incorrect)} confidence "
-            f"on average, {right:+.4g} over right ones."
+            f"{number(wrong)} over wrong answers, which are given with {percent(summary.confidence_incorrect)} "
+            f"confidence on average, {signed(right)} over right ones."
         )
 
 
@@ -272,7 +274,7 @@ class HesitantCorrect(_Miscalibration):
     def _attribute(self, summary: PredictionSummary) -> tuple[Evidence, str]:
         right = summary.calibration_loss_correct or 0.0
         return Evidence("calibration_loss_correct", right, None, "nats"), (
-            f"{right:.4g} over right answers, which get {percent(summary.mean_confidence)} confidence at "
+            f"{number(right)} over right answers, which get {percent(summary.mean_confidence)} confidence at "
             f"{percent(summary.accuracy)} accuracy."
         )
 

@@ -10,7 +10,7 @@ from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
-from lossacc_mlflow.wording import percent
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
 
@@ -86,7 +86,7 @@ class LossOverfitting(Rule):
             )
         evidence = [
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
-            Evidence("validation_rise", rise.absolute, validation.doubt, "loss"),
+            Evidence("validation_rise", rise.absolute, validation.doubt, seen.loss_unit),
         ]
         if not rise.relative > self.max_rise:
             return self.clear(f"The {seen.held_out} loss ends near its best value.", evidence)
@@ -115,13 +115,13 @@ class LossOverfitting(Rule):
 
     def _message(self, seen: Observation, validation: CurveShape, rise: Rise) -> str:
         text = (
-            f"The {seen.held_out} loss is best at {seen.step_unit} {rise.step} ({validation.best_value:.4g}) and rises "
-            f"by {percent(rise.relative, 0)} to {validation.end:.4g}"
+            f"The {seen.held_out} loss is best at {seen.step_unit} {rise.step} ({number(validation.best_value)}) and "
+            f"rises by {percent(rise.relative, 0)} to {number(validation.end)}"
         )
         train = seen.train_loss
         if train is None:
             return text + "; the train loss is not known, so that late divergence cannot be ruled out."
-        return text + f", while the train loss goes from {train.at(rise.step):.4g} to {train.end:.4g}."
+        return text + f", while the train loss goes from {number(train.at(rise.step))} to {number(train.end)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class GeneralizationGap(Rule):
             return self.not_applicable("Train and validation loss are both needed, and must not be negative.")
         evidence = [
             Evidence("validation_over_train_loss", share(validation_end, train_end), self.min_ratio),
-            Evidence("generalization_gap_loss", validation_end - train_end, None, "loss"),
+            Evidence("generalization_gap_loss", validation_end - train_end, None, seen.loss_unit),
         ]
         if seen.train_quality_final is not None and seen.validation_quality_final is not None:
             gap = seen.train_quality_final - seen.validation_quality_final
@@ -248,8 +248,8 @@ class GeneralizationGap(Rule):
 
     def _gap(self, seen: Observation, evidence: list[Evidence], since: str, step: int | None) -> Finding:
         return self.flagged(
-            f"The {seen.held_out} loss ({seen.validation_loss_final:.4g}) is {evidence[0].value:.1f} times the train "
-            f"loss ({seen.train_loss_final:.4g}){since}.",
+            f"The {seen.held_out} loss ({number(seen.validation_loss_final)}) is {evidence[0].value:.1f} times the "
+            f"train loss ({number(seen.train_loss_final)}){since}.",
             evidence,
             f"No fault by itself: judge the model by its {seen.held_out} figures, and see whether regularisation or "
             f"more data lowers the {seen.held_out} loss.",
@@ -328,7 +328,7 @@ class TrainedPastBest(Rule):
 def _costs(seen: Observation, validation: CurveShape, rise: Rise) -> list[Evidence]:
     """What was given up since the best step."""
     costs = [
-        Evidence("loss_given_up", rise.absolute, None, "loss"),
+        Evidence("loss_given_up", rise.absolute, None, seen.loss_unit),
         Evidence("steps_since_best", int(validation.step[-1]) - rise.step, None, seen.step_unit),
     ]
     if seen.accuracy_drop is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from lossacc_mlflow.curves import held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.wording import number
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
 
@@ -58,7 +59,7 @@ class AccuracyOutOfRange(Rule):
         evidence = [Evidence("largest_accuracy", high, self.max_value), Evidence("smallest_accuracy", low, 0.0)]
         what = "was logged in percent" if percent else "is no accuracy: no fraction and no percentage"
         return self.flagged(
-            f"'{worst.key}' runs from {low:.4g} to {high:.4g}: it {what}.",
+            f"'{worst.key}' runs from {number(low)} to {number(high)}: it {what}.",
             evidence,
             "Log it as a fraction: divide by 100."
             if percent

@@ -16,6 +16,7 @@ from lossacc_mlflow.curves import (
     quality_curve,
     shape_of,
 )
+from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
 
 __all__ = ["MIN_POINTS", "Observation", "chance_level", "observe"]
@@ -57,6 +58,11 @@ class Observation:
     chance: float | None
     rise: Rise | None
     """How far the validation loss has climbed since its best step."""
+
+    @property
+    def loss_unit(self) -> str:
+        """Unit of the loss, where its name tells."""
+        return METRICS[self.loss_name].unit if self.loss_name else ""
 
     @property
     def quality_word(self) -> str:

@@ -10,7 +10,7 @@ from lossacc_mlflow.curves import CurveShape, measure_oscillation, measure_rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
-from lossacc_mlflow.wording import percent
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["LateDivergence", "NonFinite", "NotLearning", "Oscillating", "StillImproving"]
 
@@ -126,8 +126,8 @@ class NotLearning(Rule):
         evidence = [Evidence("best_train_loss", train.best_value, limit, "nats")]
         if train.best_value >= limit and not (penalised and self._fall(train) >= self.min_fall):
             return self._at_chance(
-                f"The train loss never falls below {train.best_value:.4g}, where guessing gives "
-                f"ln {n_classes} = {log(n_classes):.4g}.",
+                f"The train loss never falls below {number(train.best_value)}, where guessing gives "
+                f"ln {n_classes} = {number(log(n_classes))}.",
                 evidence,
             )
         return self.clear("The train loss gets below that of guessing.", evidence)
@@ -226,9 +226,9 @@ class LateDivergence(Rule):
             return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
         if self.train_rises(seen) and (rise.relative > self.max_rise or fell):
             return self.flagged(
-                f"The train loss climbs from {train.best_value:.4g} at {seen.step_unit} {train.best_step} to "
-                f"{train.end:.4g}, and takes the {seen.held_out} loss along, from {validation.best_value:.4g} to "
-                f"{validation.end:.4g}: the optimisation came apart, this is no overfitting.",
+                f"The train loss climbs from {number(train.best_value)} at {seen.step_unit} {train.best_step} to "
+                f"{number(train.end)}, and takes the {seen.held_out} loss along, from {number(validation.best_value)} "
+                f"to {number(validation.end)}: the optimisation came apart, this is no overfitting.",
                 evidence,
                 "Lower or decay the learning rate, clip gradients, and keep the weights of the best step.",
                 split="train",
@@ -321,8 +321,8 @@ class Oscillating(Rule):
             return self.clear(f"The {seen.held_out} loss runs smoothly in its second half.", evidence)
         begin = int(validation.step[half])
         return self.flagged(
-            f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {spread:.4g} "
-            f"around a level of {level:.4g} ({percent(evidence[0].value, 0)}).",
+            f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {number(spread)} "
+            f"around a level of {number(level)} ({percent(evidence[0].value, 0)}).",
             evidence,
             "Lower or decay the learning rate, use larger batches or average the last weights; if the train loss is "
             "smooth, validate on more samples.",
@@ -377,14 +377,14 @@ class StillImproving(Rule):
         fall = before - validation.best_value
         evidence = [
             Evidence("fall_at_the_end_relative", share(fall, abs(before)), self.min_fall, "fraction"),
-            Evidence("fall_at_the_end", fall, validation.doubt, "loss"),
+            Evidence("fall_at_the_end", fall, validation.doubt, seen.loss_unit),
         ]
         late = validation.best >= (1 - self.last_part) * (n - 1)
         if not (late and all(e.threshold is not None and e.value > e.threshold for e in evidence)):
             return self.clear(f"The {seen.held_out} loss had stopped falling.", evidence)
         return self.flagged(
             f"The {seen.held_out} loss fell by {percent(evidence[0].value)} over the last {percent(self.window, 0)} of "
-            f"the steps, to {validation.end:.4g} at the end: it had not settled.",
+            f"the steps, to {number(validation.end)} at the end: it had not settled.",
             evidence,
             "Train on: the model can still get better.",
             split=seen.held_out,

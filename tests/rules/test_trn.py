@@ -45,8 +45,10 @@ def test_chance_by_log_loss_alone(share: float, status: str) -> None:
 
 
 def test_a_penalised_loss_that_falls_is_not_chance() -> None:
-    curves = {"train_loss": falling(10, 3.5, 2.4)}
-    assert NotLearning().check(make_run(curves, n_classes=10)).status == "clear"
+    found = NotLearning().check(make_run({"train_loss": falling(10, 3.5, 2.4)}, n_classes=10))
+    assert (found.status, found.evidence[0].name) == ("clear", "best_train_loss")
+    still = NotLearning().check(make_run({"train_loss": falling(10, 2.5, 2.4)}, n_classes=10))
+    assert still.status == "flagged"
 
 
 @pytest.mark.parametrize(("end", "status"), [(0.91, "flagged"), (0.89, "clear")])
