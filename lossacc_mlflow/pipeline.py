@@ -85,6 +85,10 @@ def diagnose(
         If MLflow cannot be reached or refuses.
     """
     if isinstance(run, RunData):
+        if write and run.predictions.keys() - run.samples.keys():
+            # Without its samples a run has fewer pictures, and writing takes away what is no longer wanted.
+            read = store.read_run(run.run_id, tracking_uri=tracking_uri, with_samples=True)
+            run = replace(run, samples=read.samples)
         diagnosis = judge(run, rules)
         if write:
             store.write_update(run, run_update(diagnosis), tracking_uri=tracking_uri)

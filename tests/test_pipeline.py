@@ -97,6 +97,16 @@ def test_diagnosing_and_comparing_twice_leaves_one_of_everything(here: Tracking)
     assert everything() == before
 
 
+def test_a_run_read_without_its_samples_loses_no_picture(here: Tracking) -> None:
+    run_id = _train(here)
+    lossacc_mlflow.diagnose(run_id, write=True)
+    before = here.files(run_id)
+    run = lossacc_mlflow.read_run(run_id)
+    assert not run.samples
+    lossacc_mlflow.diagnose(run, write=True)
+    assert here.files(run_id) == before
+
+
 def test_comparison_run(here: Tracking) -> None:
     ids = [_train(here, name, seed, sharpness) for name, seed, sharpness in (("apt", 1, 1.5), ("sure", 2, 9.0))]
     comparison = lossacc_mlflow.compare(ids, write=True)
