@@ -9,7 +9,7 @@ from scipy import stats
 
 from lossacc_mlflow.bounds import LOSS_MAX_FLOAT64
 from lossacc_mlflow.errors import PredictionsError
-from lossacc_mlflow.predictions import judge_predictions, make_predictions
+from lossacc_mlflow.predictions import judge_predictions, make_predictions, sample_losses
 from lossacc_mlflow.records import AttributionGroup, FloatArray, PairedComparison, SamplePredictions
 from lossacc_mlflow.wording import number, signed
 
@@ -87,11 +87,11 @@ def compare_samples(
     nothing is decided while 3 loss_max / n exceeds the difference.
     """
     a, b = _match(a, b)
-    loss_a, loss_b = _loss(a.p_true), _loss(b.p_true)
+    loss_a, loss_b = sample_losses(a), sample_losses(b)
     right_a, right_b = a.y_pred == a.y_true, b.y_pred == b.y_true
     difference = loss_a - loss_b
     groups = _attribute(loss_a, loss_b, right_a, right_b)
-    after_a, after_b = _loss(a.p_true_after_temperature), _loss(b.p_true_after_temperature)
+    after_a, after_b = (sample_losses(replace(s, p_true=s.p_true_after_temperature)) for s in (a, b))
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     mcnemar, mid_p = _mcnemar(only_a, only_b)
     t_p, interval = _paired_t(difference)
@@ -150,12 +150,6 @@ def _match(a: SamplePredictions, b: SamplePredictions) -> tuple[SamplePrediction
             "the two models name different true labels for the same samples: compare predictions of the same data."
         )
     return a, b
-
-
-def _loss(p_true: FloatArray) -> FloatArray:
-    eps = float(np.finfo(np.float64).eps)
-    loss: FloatArray = -np.log(np.clip(p_true, eps, 1.0 - eps))
-    return loss
 
 
 def _attribute(

@@ -17,7 +17,7 @@ from lossacc_mlflow.records import (
     Split,
 )
 
-__all__ = ["N_BINS", "judge_predictions", "make_predictions", "summarize_predictions"]
+__all__ = ["N_BINS", "judge_predictions", "make_predictions", "sample_losses", "summarize_predictions"]
 
 N_BINS = 15
 """Equal-width confidence bins (lo, hi] of the reliability diagram and of the ECE (Guo et al. 2017)."""
@@ -131,7 +131,7 @@ def judge_predictions(
     p_true = proba[rows, truth].astype(np.float64)
     # scikit-learn's clip, so that our log loss is the one that users already know.
     eps = float(np.finfo(proba.dtype).eps)
-    loss = -np.log(np.clip(p_true, eps, 1.0 - eps))
+    loss = _clipped_loss(p_true, eps)
     brier = (proba.astype(np.float64) ** 2).sum(axis=1) - 2 * p_true + 1
     split = split_loss(np.log(np.clip(proba, eps, None)), truth) if temperature else None
     correct = predicted == truth
@@ -159,6 +159,32 @@ def judge_predictions(
         classes=predictions.classes,
     )
     return PredictionSummary(**figures), samples
+
+
+def sample_losses(samples: SamplePredictions, log_loss: float | None = None) -> FloatArray:
+    """Return the log loss of every sample.
+
+    Parameters
+    ----------
+    samples : SamplePredictions
+    log_loss : float, optional
+        Their mean, as it was computed from the probabilities; it tells which float type they had, and so where they
+        were clipped. float64 by default.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples,)
+    """
+    kinds = (np.float64, np.float32, np.float16)
+    candidates = [_clipped_loss(samples.p_true, float(np.finfo(kind).eps)) for kind in kinds]
+    if log_loss is None or not len(samples):
+        return candidates[0]
+    return min(candidates, key=lambda loss: abs(float(loss.mean()) - log_loss))
+
+
+def _clipped_loss(p_true: FloatArray, eps: float) -> FloatArray:
+    loss: FloatArray = -np.log(np.clip(p_true, eps, 1.0 - eps))
+    return loss
 
 
 def _checked_probabilities(y_proba: ArrayLike) -> NDArray[np.floating[Any]]:

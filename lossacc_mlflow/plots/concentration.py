@@ -23,6 +23,7 @@ from lossacc_mlflow.plots.style import (
     tint,
 )
 from lossacc_mlflow.plots.traces import connect
+from lossacc_mlflow.predictions import sample_losses
 from lossacc_mlflow.records import FloatArray, PredictionSummary, SamplePredictions
 from lossacc_mlflow.wording import number, percent
 
@@ -55,7 +56,7 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
         "(0: all samples share it equally, 1: one sample carries all)"
     ]
     top = header(figure, f"Who carries the loss? ({samples.split})", lines)
-    loss = _losses(samples, summary)
+    loss = sample_losses(samples, summary.log_loss)
     total = float(loss.sum())
     texts = _side_texts(samples, summary)
     room = max(text_size(figure, t)[0] for t, _ in texts)
@@ -79,15 +80,6 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
     _write_sides(figure, axes, texts, float(by_wrong[-1]))
     _mark_worst(figure, axes, carried, summary)
     return figure
-
-
-def _losses(samples: SamplePredictions, summary: PredictionSummary) -> FloatArray:
-    """Log loss of each sample, under the clip with which the summary was computed."""
-    clips = [float(np.finfo(kind).eps) for kind in (np.float64, np.float32, np.float16)]
-    candidates: list[FloatArray] = [-np.log(np.clip(samples.p_true, eps, 1 - eps)) for eps in clips]
-    return (
-        min(candidates, key=lambda loss: abs(float(loss.mean()) - summary.log_loss)) if len(samples) else candidates[0]
-    )
 
 
 def _thin(n: int) -> np.ndarray:

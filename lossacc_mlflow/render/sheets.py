@@ -8,6 +8,7 @@ from io import StringIO
 
 import numpy as np
 
+from lossacc_mlflow.predictions import sample_losses
 from lossacc_mlflow.records import (
     Comparison,
     ComparisonRow,
@@ -141,7 +142,7 @@ def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n:
     """
     if not len(samples):
         return []
-    loss = _clipped_loss(samples, summary)
+    loss = sample_losses(samples, summary.log_loss)
     total = float(loss.sum())
     return [
         WorstPrediction(
@@ -162,14 +163,6 @@ def render_worst_predictions_csv(samples: SamplePredictions, summary: Prediction
     columns = [f.name for f in fields(WorstPrediction)]
     rows = [[getattr(w, name) for name in columns] for w in worst_predictions(samples, summary, n)]
     return _csv(columns, rows)
-
-
-def _clipped_loss(
-    samples: SamplePredictions, summary: PredictionSummary
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """-ln p of the true class, shape (n,), clipped as the summary's log loss was: at the epsilon of a float type."""
-    candidates = [-np.log(np.maximum(samples.p_true, np.finfo(t).eps)) for t in (np.float64, np.float32, np.float16)]
-    return min(candidates, key=lambda loss: abs(float(loss.mean()) - summary.log_loss))
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -9,7 +9,7 @@ from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
 from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, share
 from lossacc_mlflow.rules.fit import LossOverfitting, is_up
-from lossacc_mlflow.rules.observation import MIN_POINTS, observe
+from lossacc_mlflow.rules.observation import NEEDS_LOSS_AND_ACCURACY, observe
 from lossacc_mlflow.wording import number, percent, signed
 
 __all__ = ["BestStepsDiffer", "FewHugeErrors", "HesitantCorrect", "LossUpAccuracyFlat", "OverconfidentErrors"]
@@ -54,9 +54,7 @@ class LossUpAccuracyFlat(Rule):
         seen = observe(run)
         validation, rise, quality, drop = seen.validation_loss, seen.rise, seen.validation_quality, seen.accuracy_drop
         if validation is None or rise is None or quality is None or drop is None:
-            return self.not_applicable(
-                f"Validation loss and accuracy over at least {MIN_POINTS} steps of one training are both needed."
-            )
+            return self.not_applicable(NEEDS_LOSS_AND_ACCURACY)
         fit = self.loss_overfitting
         limit = max(self.max_drop, quality.doubt)
         evidence = [
@@ -117,9 +115,7 @@ class BestStepsDiffer(Rule):
         seen = observe(run)
         loss, quality = seen.validation_loss, seen.validation_quality
         if loss is None or quality is None:
-            return self.not_applicable(
-                f"Validation loss and accuracy over at least {MIN_POINTS} steps of one training are both needed."
-            )
+            return self.not_applicable(NEEDS_LOSS_AND_ACCURACY)
         accuracy_cost = quality.best_value - quality.at(loss.best_step)
         loss_cost = loss.at(quality.best_step) - loss.best_value
         relative = share(loss_cost, loss.best_value) if loss.best_value > 0 else float("nan")

@@ -8,13 +8,11 @@ import numpy as np
 from lossacc_mlflow.curves import CurveShape, Rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
-from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
+from lossacc_mlflow.rules.observation import NEEDS_ACCURACY, NEEDS_LOSS, Observation, observe
 from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
-
-_NEEDS_LOSS = f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
 
 
 def is_up(rise: Rise, validation: CurveShape, *, min_points_since: int, max_recovery: float) -> bool:
@@ -81,9 +79,7 @@ class LossOverfitting(Rule):
         seen = observe(run)
         validation, rise = seen.validation_loss, seen.rise
         if validation is None or rise is None:
-            return self.not_applicable(
-                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
-            )
+            return self.not_applicable(NEEDS_LOSS)
         evidence = [
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
             Evidence("validation_rise", rise.absolute, validation.doubt, seen.loss_unit),
@@ -161,9 +157,7 @@ class AccuracyOverfitting(Rule):
         seen = observe(run)
         quality, drop = seen.validation_quality, seen.accuracy_drop
         if quality is None or drop is None:
-            return self.not_applicable(
-                f"A validation or test accuracy over at least {MIN_POINTS} steps of one training is needed."
-            )
+            return self.not_applicable(NEEDS_ACCURACY)
         limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.doubt)
         evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
@@ -300,9 +294,7 @@ class TrainedPastBest(Rule):
         seen = observe(run)
         validation, rise = seen.validation_loss, seen.rise
         if validation is None or rise is None:
-            return self.not_applicable(
-                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
-            )
+            return self.not_applicable(NEEDS_LOSS)
         first, last = int(validation.step[0]), int(validation.step[-1])
         wasted = last - rise.step
         evidence = [

@@ -10,6 +10,7 @@ import numpy as np
 from lossacc_mlflow.curves import held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT
 from lossacc_mlflow.wording import number
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
@@ -41,8 +42,8 @@ class AccuracyOutOfRange(Rule):
     code: ClassVar[str] = "LOG001"
     title: ClassVar[str] = "Accuracy in percent or out of range"
     level: ClassVar[Level] = "error"
-    max_value: float = 1.0 + 1e-6
-    max_percent: float = 100.0 + 1e-4
+    max_value: float = MAX_FRACTION
+    max_percent: float = MAX_PERCENT
 
     def check(self, run: RunData) -> Finding:
         """Hold every accuracy curve against the range of a fraction."""

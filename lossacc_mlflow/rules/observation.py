@@ -19,12 +19,29 @@ from lossacc_mlflow.curves import (
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
 
-__all__ = ["MIN_POINTS", "Observation", "chance_level", "observe"]
+__all__ = [
+    "MAX_FRACTION",
+    "MAX_PERCENT",
+    "MIN_POINTS",
+    "NEEDS_ACCURACY",
+    "NEEDS_LOSS",
+    "NEEDS_LOSS_AND_ACCURACY",
+    "Observation",
+    "chance_level",
+    "observe",
+]
 
 MIN_POINTS = 5
 """Finite points below which nothing is said about the course of a curve."""
 
-_MAX_FRACTION, _MAX_PERCENT = 1.0 + 1e-6, 100.0 + 1e-4
+MAX_FRACTION, MAX_PERCENT = 1.0 + 1e-6, 100.0 + 1e-4
+"""Largest accuracy that passes as a fraction, and as a percentage; a little above for rounding."""
+
+NEEDS_LOSS = f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
+NEEDS_ACCURACY = f"A validation or test accuracy over at least {MIN_POINTS} steps of one training is needed."
+NEEDS_LOSS_AND_ACCURACY = (
+    f"Validation loss and accuracy over at least {MIN_POINTS} steps of one training are both needed."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,9 +171,9 @@ def _quality(run: RunData, split: Split) -> Curve | None:
     if curve is None or curve.metric.unit != "fraction" or not len(finite):
         return curve
     low, high = finite.min(), finite.max()
-    if low < 0 or high > _MAX_PERCENT:
+    if low < 0 or high > MAX_PERCENT:
         return None
-    return curve if high <= _MAX_FRACTION else replace(curve, value=curve.value / 100)
+    return curve if high <= MAX_FRACTION else replace(curve, value=curve.value / 100)
 
 
 def _ends_finite(curve: Curve) -> bool:

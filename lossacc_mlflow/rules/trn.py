@@ -9,7 +9,7 @@ import numpy as np
 from lossacc_mlflow.curves import CurveShape, measure_oscillation, measure_rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
-from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
+from lossacc_mlflow.rules.observation import MIN_POINTS, NEEDS_LOSS, Observation, observe
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["LateDivergence", "NonFinite", "NotLearning", "Oscillating", "StillImproving"]
@@ -369,9 +369,7 @@ class StillImproving(Rule):
         seen = observe(run)
         validation = seen.validation_loss
         if validation is None:
-            return self.not_applicable(
-                f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
-            )
+            return self.not_applicable(NEEDS_LOSS)
         n = len(validation)
         before = float(validation.smooth[min(n - 2, int((1 - self.window) * (n - 1)))])
         fall = before - validation.best_value
