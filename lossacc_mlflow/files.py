@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +20,20 @@ from lossacc_mlflow.errors import CurveFileError
 from lossacc_mlflow.keys import STEP_COLUMNS, ParsedKey, parse_keys
 from lossacc_mlflow.records import FloatArray, RunData, Split, StepUnit
 from lossacc_mlflow.series import Series, assemble_curves
+from lossacc_mlflow.wording import quote
 
 __all__ = ["read_curve_file"]
 
 _SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
-_CONSTANTS = ("n_classes", "majority_accuracy", "n_validation")
+_CONSTANTS: Mapping[str, tuple[float, float, bool]] = {
+    "n_classes": (2, inf, True),
+    "majority_accuracy": (0, 1, False),
+    "n_validation": (1, inf, True),
+    "baseline_accuracy": (0, 1, False),
+    "baseline_loss": (-inf, inf, False),
+}
+"""Columns that hold one value a run: the least, the greatest, and whether it is an integer."""
+
 _NOT_LOGGED = ("", "NA", "N/A", "None", "null")  # Keras' CSVLogger writes NA for what an epoch did not log
 _DENSE = 0.9
 """Share of the rows between its first and its last value that a column must fill to be logged at every row."""
@@ -68,7 +78,8 @@ def read_curve_file(
     The file has one row a step, and any column names that `keys.parse_key` knows: that of Keras' or Lightning's
     CSVLogger, YOLO's results.csv, a trainer_state.json of transformers (its ``log_history``), or a plain table. A
     column ``step``, ``iteration``, ``epoch``, ... holds the steps, else they are the row numbers. Columns that hold
-    ``n_classes``, ``majority_accuracy`` or ``n_validation`` must not change within a run.
+    ``n_classes``, ``majority_accuracy``, ``n_validation``, ``baseline_accuracy`` or ``baseline_loss`` must not change
+    within a run.
 
     An empty cell (JSON: null) is a value that was not logged; the text nan or inf is one that was. A parquet file
     cannot tell the two apart, because pandas writes NaN as null. There, in a column that is filled in at least nine
@@ -273,7 +284,7 @@ def _first_non_number(cells: Any) -> str:  # noqa: ANN401  (an Arrow array)
         try:
             float("nan" if cell is None or str(cell).strip() in _NOT_LOGGED else cell)
         except (TypeError, ValueError):
-            return f"row {row} holds {_short(cell)}, which is not a number"
+            return f"row {row} holds {quote(cell)}, which is not a number"
     return f"its type {cells.type} is not a number"
 
 
@@ -346,6 +357,8 @@ def _run(
         n_classes=n_classes if n_classes is not None else None if classes is None else int(classes),
         majority_accuracy=constants.get("majority_accuracy"),
         n_validation=None if n_validation is None else int(n_validation),
+        baseline_accuracy=constants.get("baseline_accuracy"),
+        baseline_loss=constants.get("baseline_loss"),
         other_keys=other_keys,
     )
 
@@ -373,26 +386,21 @@ def _with_written_nans(columns: Mapping[str, _Column], splits: Mapping[str, Spli
 def _constant(path: Path, key: str, column: _Column, name: str) -> float | None:
     """Return the one value that a column has within a run; None where it has none."""
     values = np.unique(column.value[column.logged])
-    lowest = {"n_classes": 2, "majority_accuracy": 0, "n_validation": 1}[key]
+    lowest, highest, is_integer = _CONSTANTS[key]
     problem = None
     if len(values) > 1:
         problem = f"changes within it, from {values[0]:g} to {values[-1]:g}; it must be the same in all of its rows"
     elif len(values) and not (np.isfinite(values[0]) and values[0] >= lowest):
-        problem = f"is {values[0]:g}; wanted is at least {lowest}"
-    elif len(values) and key == "majority_accuracy" and values[0] > 1:
-        problem = f"is {values[0]:g}; wanted is a fraction, at most 1"
-    elif len(values) and key != "majority_accuracy" and values[0] != int(values[0]):
+        problem = f"is {values[0]:g}; wanted is at least {lowest:g}"
+    elif len(values) and values[0] > highest:
+        problem = f"is {values[0]:g}; wanted is a fraction, at most {highest:g}"
+    elif len(values) and is_integer and values[0] != int(values[0]):
         problem = f"is {values[0]:g}; wanted is an integer"
     if problem:
-        raise CurveFileError(f"curve file {str(path)!r}, run {_short(name)}: {key} {problem}.")
+        raise CurveFileError(f"curve file {str(path)!r}, run {quote(name)}: {key} {problem}.")
     return float(values[0]) if len(values) else None
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [_short(name) for name in names]
+    shown = [quote(name) for name in names]
     return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
-
-
-def _short(name: object) -> str:
-    text = str(name)
-    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -108,7 +108,7 @@ class Metric:
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Curve:
     """One metric of one split over steps, sorted by step, one value a step.
 
@@ -249,7 +249,7 @@ class PredictionSummary:
     refinement_loss: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RunData:
     """One training run as it was logged.
 
@@ -268,6 +268,8 @@ class RunData:
         Accuracy of always answering the largest class.
     n_validation : int or None
         Number of validation samples.
+    baseline_accuracy, baseline_loss : float or None
+        What a rule reaches that needs no training, or hardly any, on the same validation data.
     other_keys : tuple of str
         Metric keys that were seen and not understood.
     own_metrics : mapping of str to float
@@ -291,6 +293,8 @@ class RunData:
     class_counts: Mapping[str, int] | None = None
     majority_accuracy: float | None = None
     n_validation: int | None = None
+    baseline_accuracy: float | None = None
+    baseline_loss: float | None = None
     other_keys: tuple[str, ...] = ()
     own_metrics: Mapping[str, float] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
@@ -484,6 +488,8 @@ class ComparisonRow:
     findings: tuple[str, ...]
     quality_name: str = "accuracy"
     """What ``accuracy`` is: ``r2`` in a regression."""
+    remarks: tuple[str, ...] = ()
+    """What the comparison found about this run, one sentence for each CMP code among its ``findings``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,10 @@
-"""How numbers look to a person, in messages, pictures and pages alike."""
+"""How numbers look to a person, in messages, pictures and pages alike; and what somebody else wrote, in messages."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from math import isfinite, isinf, isnan
 
-__all__ = ["NOT_KNOWN", "number", "percent", "signed"]
+__all__ = ["NOT_KNOWN", "did_you_mean", "number", "percent", "quote", "signed"]
 
 NOT_KNOWN = "n/a"
 
@@ -65,3 +67,28 @@ def signed(value: float) -> str:
     ('+0.0132', '-0.0132', '0')
     """
     return f"+{number(value)}" if value > 0 else number(value)
+
+
+def quote(value: object) -> str:
+    r"""Write a value of somebody else's on one line, cut where it is long.
+
+    Examples
+    --------
+    >>> quote("net\n"), quote([1, 2]), len(quote("x" * 300))
+    ("'net\\n'", '[1, 2]', 60)
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:56]}...{text[-1]}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Write what a misspelt name may have meant, as a sentence to append; nothing where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("max_raise", ["max_rise", "z"]), did_you_mean("fit001", ["FIT001"]), did_you_mean("?", ["z"])
+    (" Did you mean 'max_rise'?", " Did you mean 'FIT001'?", '')
+    """
+    names = list(known)
+    close = get_close_matches(name, names, n=1) or get_close_matches(name.upper(), names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

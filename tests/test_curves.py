@@ -4,8 +4,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.stats import spearmanr
 
-from lossacc_mlflow.curves import loss_curve, measure_rise, noise_level, quality_curve, shape_of, summarize_curve
+from lossacc_mlflow.curves import (
+    loss_curve,
+    measure_agreement,
+    measure_rise,
+    noise_level,
+    quality_curve,
+    shape_of,
+    summarize_curve,
+)
 from tests.builders import falling, make_curve, make_run
 
 
@@ -85,3 +94,44 @@ def test_choice_prefers_what_train_and_validation_share_and_steps_over_sizes() -
     quality = quality_curve(make_run().__class__("r", "r", (by_size, by_step)), "validation")
     assert quality is by_step
     assert loss_curve(make_run(), "train") is None
+
+
+def test_slow_swings_are_doubted_and_plain_noise_is_not() -> None:
+    steps = np.arange(400)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(400)
+    plain = shape_of(make_curve("val_loss", 1 + noise))
+    swinging = shape_of(make_curve("val_loss", 1 + noise + 0.2 * np.sin(steps / 15)))
+    assert plain is not None
+    assert swinging is not None
+    assert plain.wide_doubt == plain.doubt
+    assert swinging.wide_doubt > 5 * swinging.doubt
+
+
+@given(n=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
+def test_the_best_step_lies_in_its_interval(n: int, seed: int) -> None:
+    shape = shape_of(make_curve("val_loss", np.random.default_rng(seed).standard_normal(n)))
+    assert shape is not None
+    low, high = shape.best_interval
+    assert low <= shape.best_step <= high
+    assert (np.abs(shape.smooth[low : high + 1] - shape.best_value) <= 2 * shape.level_noise + 1e-12).all()
+
+
+@given(n=st.integers(3, 200), seed=st.integers(0, 2**32 - 1))
+def test_agreement_is_spearmans(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = rng.standard_normal(n), rng.standard_normal(n)
+    shapes = shape_of(make_curve("train_loss", one)), shape_of(make_curve("val_loss", other))
+    assert shapes[0] is not None
+    assert shapes[1] is not None
+    assert_allclose(measure_agreement(shapes[0], shapes[1]), spearmanr(one, other).statistic, atol=1e-12)
+
+
+def test_agreement_of_a_loss_per_batch_and_one_per_epoch() -> None:
+    batch = shape_of(make_curve("train_loss", np.geomspace(2, 0.1, 1000)))
+    epoch = shape_of(make_curve("val_loss", np.geomspace(0.1, 2, 10), step=range(0, 1000, 100)))
+    constant = shape_of(make_curve("val_loss", [0.5] * 10))
+    assert batch is not None
+    assert epoch is not None
+    assert constant is not None
+    assert_allclose(measure_agreement(batch, epoch), -1)
+    assert np.isnan(measure_agreement(batch, constant))

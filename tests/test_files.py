@@ -10,6 +10,7 @@ import pytest
 from lossacc_mlflow.errors import CurveFileError
 from lossacc_mlflow.files import read_curve_file
 from lossacc_mlflow.keys import parse_override
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import RunData
 
 NAN = float("nan")
@@ -156,6 +157,40 @@ def test_parquet_nan_is_a_logged_one_only_where_the_row_was_written(tmp_path: Pa
     assert list(runs["never"]) == ["train loss epoch"]
 
 
+@pytest.mark.parametrize("without", [[], ["train_acc", "val_acc"], ["train_loss", "train_acc"]])
+def test_a_run_in_parquet_that_became_nan_diverged_at_that_step_and_a_sparse_one_did_not(
+    tmp_path: Path, without: list[str]
+) -> None:
+    steps = np.arange(40)
+    loss, nan_from_7 = 1 / (steps + 1.0), np.where(steps >= 7, NAN, 1.0)
+    accuracy = 1 - loss / 2
+    every_fifth = np.where(steps % 5, NAN, 1.0)
+    runs = {
+        "became nan": (loss * nan_from_7, loss * nan_from_7, accuracy, accuracy),
+        "recovered": (np.where(steps == 12, NAN, loss),) * 2 + (accuracy, accuracy),
+        "sparse": (loss, loss * every_fifth, accuracy, accuracy * every_fifth),
+        "all sparse": (loss * every_fifth,) * 2 + (accuracy * every_fifth,) * 2,
+        "no accuracy": (loss, loss, np.full(40, NAN), np.full(40, NAN)),
+    }
+    columns = ("train_loss", "val_loss", "train_acc", "val_acc")
+    frames = [
+        pd.DataFrame({"id": name, "step": steps, **dict(zip(columns, c, strict=True))}) for name, c in runs.items()
+    ]
+    path = tmp_path / "c.parquet"
+    pd.concat(frames).drop(columns=without).to_parquet(path, index=False)
+    found = {run.run_id: judge(run) for run in read_curve_file(path, group_by="id")}
+
+    told = {name: (d.finding("TRN001").status, d.finding("TRN001").step) for name, d in found.items()}
+    assert told == {
+        "became nan": ("flagged", 7),
+        "recovered": ("flagged", 12),
+        "sparse": ("clear", None),
+        "all sparse": ("clear", None),
+        "no accuracy": ("clear", None),
+    }
+    assert [name for name, d in found.items() if d.verdict == "diverged"] == ["became nan"]
+
+
 def test_groups_are_runs_in_file_order_with_their_constants(tmp_path: Path) -> None:
     hostile = '<script>"\n' + "n" * 300
     frame = pd.DataFrame(
@@ -263,3 +298,15 @@ def test_an_epoch_column_beside_global_steps_gives_the_epochs(tmp_path: Path) ->
     (run,) = read_curve_file(write(tmp_path, "c.csv", "epoch,global_step,val_loss\n0,99,2\n1,199,1\n"))
 
     assert points(run) == {"validation loss epoch": {0: 2.0, 1: 1.0}}
+
+
+def test_a_baseline_in_columns_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text(
+        "epoch,val_loss,val_accuracy,baseline_loss,baseline_accuracy\n0,0.7,0.6,0.31,0.85\n1,0.5,0.8,0.31,0.85\n"
+    )
+    (run,) = read_curve_file(path)
+    assert (run.baseline_loss, run.baseline_accuracy, run.other_keys) == (0.31, 0.85, ())
+    path.write_text("epoch,val_loss,baseline_accuracy\n0,0.7,85\n")
+    with pytest.raises(CurveFileError, match="baseline_accuracy is 85; wanted is a fraction"):
+        read_curve_file(path)

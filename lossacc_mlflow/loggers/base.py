@@ -24,6 +24,8 @@ def log_curves(
     loss: str | None = None,
     n_classes: int | None = None,
     class_counts: Mapping[str, int] | None = None,
+    baseline_accuracy: float | None = None,
+    baseline_loss: float | None = None,
     run_id: str | None = None,
 ) -> None:
     """Log whole curves to a run, in a few batches.
@@ -40,6 +42,8 @@ def log_curves(
     n_classes : int, optional
     class_counts : mapping of class label to count, optional
         In the training data.
+    baseline_accuracy, baseline_loss : float, optional
+        What a rule reaches on the validation data that needs no training, or hardly any (FIT004).
     run_id : str, optional
         The active run by default.
 
@@ -67,6 +71,9 @@ def log_curves(
         tags["lossacc.n_classes"] = str(n_classes)
     if class_counts is not None:
         tags["lossacc.class_counts"] = json.dumps({str(k): int(v) for k, v in class_counts.items()}, sort_keys=True)
+    for name, baseline in (("baseline_accuracy", baseline_accuracy), ("baseline_loss", baseline_loss)):
+        if baseline is not None:
+            tags[f"lossacc.{name}"] = repr(float(baseline))
     run = _run_id(run_id)
     store.log_points(run, {key: (steps, [float(v) for v in series]) for key, series in values.items()})
     store.set_tags(run, tags)

@@ -9,25 +9,42 @@ from lossacc_mlflow.rules.dis import (
     LossUpAccuracyFlat,
     OverconfidentErrors,
 )
-from lossacc_mlflow.rules.fit import AccuracyOverfitting, GeneralizationGap, LossOverfitting, TrainedPastBest
+from lossacc_mlflow.rules.fit import (
+    AccuracyOverfitting,
+    GeneralizationGap,
+    LossOverfitting,
+    NoBetterThanBaseline,
+    TrainedPastBest,
+)
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
-from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning, Oscillating, StillImproving
+from lossacc_mlflow.rules.meaning import AccuracyOnRegression, LossIsScore
+from lossacc_mlflow.rules.plane import LossAboveCeiling, LossBelowFloor
+from lossacc_mlflow.rules.train_loss import TrainLossDiffers
+from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning
+from lossacc_mlflow.rules.trn_course import Oscillating, SaturatedEarly, StillImproving
 from lossacc_mlflow.rules.verdict import decide_discrepancy, decide_verdict, headline
 
 __all__ = ["RULES", "Question", "Rule", "apply_rules", "decide_discrepancy", "decide_verdict", "headline"]
 
 RULES: tuple[Rule, ...] = (
     AccuracyOutOfRange(),
+    LossBelowFloor(),
+    LossAboveCeiling(),
     StepsDoNotMatch(),
     MissingCurve(),
+    TrainLossDiffers(),
+    AccuracyOnRegression(),
+    LossIsScore(),
     NonFinite(),
     LateDivergence(),
     NotLearning(),
     Oscillating(),
+    SaturatedEarly(),
     StillImproving(),
     LossOverfitting(),
     AccuracyOverfitting(),
     GeneralizationGap(),
+    NoBetterThanBaseline(),
     TrainedPastBest(),
     LossUpAccuracyFlat(),
     BestStepsDiffer(),

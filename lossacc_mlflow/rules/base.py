@@ -27,6 +27,31 @@ class Question(ABC):
     title: ClassVar[str]
     level: ClassVar[Level]
 
+    def flagged(
+        self,
+        message: str,
+        evidence: Sequence[Evidence],
+        advice: str,
+        *,
+        split: Split | None = None,
+        step: int | None = None,
+        step_interval: tuple[int, int] | None = None,
+    ) -> Finding:
+        """Make the finding of what the rule applies to, and which a person should look at."""
+        return Finding(
+            self.code, self.title, self.level, "flagged", message, tuple(evidence), split, step, step_interval, advice
+        )
+
+    def clear(self, message: str, evidence: Sequence[Evidence] = (), *, split: Split | None = None) -> Finding:
+        """Make the finding of what was judged and is fine; of numbers that are not finite nobody can say so."""
+        if not all(isfinite(e.value) for e in evidence):
+            return self.not_applicable("The numbers that this rule looks at are not finite; see TRN001.", evidence)
+        return Finding(self.code, self.title, self.level, "clear", message, tuple(evidence), split)
+
+    def not_applicable(self, message: str, evidence: Sequence[Evidence] = ()) -> Finding:
+        """Make the finding of what the rule cannot know about; the message says what is missing."""
+        return Finding(self.code, self.title, self.level, "not_applicable", message, tuple(evidence))
+
 
 @dataclass(frozen=True, slots=True)
 class Rule(Question):
@@ -45,31 +70,6 @@ class Rule(Question):
         Finding
             Never an exception for anything that a run can hold.
         """
-
-    def flagged(
-        self,
-        message: str,
-        evidence: Sequence[Evidence],
-        advice: str,
-        *,
-        split: Split | None = None,
-        step: int | None = None,
-        step_interval: tuple[int, int] | None = None,
-    ) -> Finding:
-        """Make the finding of a run to which the rule applies, and which a person should look at."""
-        return Finding(
-            self.code, self.title, self.level, "flagged", message, tuple(evidence), split, step, step_interval, advice
-        )
-
-    def clear(self, message: str, evidence: Sequence[Evidence] = (), *, split: Split | None = None) -> Finding:
-        """Make the finding of a run that was judged and is fine; of numbers that are not finite nobody can say so."""
-        if not all(isfinite(e.value) for e in evidence):
-            return self.not_applicable("The numbers that this rule looks at are not finite; see TRN001.", evidence)
-        return Finding(self.code, self.title, self.level, "clear", message, tuple(evidence), split)
-
-    def not_applicable(self, message: str, evidence: Sequence[Evidence] = ()) -> Finding:
-        """Make the finding of a run about which the rule cannot know; the message says what is missing."""
-        return Finding(self.code, self.title, self.level, "not_applicable", message, tuple(evidence))
 
 
 def share(part: float, whole: float) -> float:

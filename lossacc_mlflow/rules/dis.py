@@ -8,7 +8,8 @@ from typing import ClassVar
 from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
 from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, share
-from lossacc_mlflow.rules.fit import LossOverfitting, is_up
+from lossacc_mlflow.rules.cost import cost_since_best, say_rise
+from lossacc_mlflow.rules.fit import LossOverfitting
 from lossacc_mlflow.rules.observation import NEEDS_LOSS_AND_ACCURACY, observe
 from lossacc_mlflow.wording import number, percent, signed
 
@@ -24,8 +25,8 @@ class LossUpAccuracyFlat(Rule):
     """The validation loss rises while the accuracy holds or still rises.
 
     How it is detected: the validation loss rises to its end as in FIT001, by more than ``max_rise``, and the smoothed
-    accuracy ends less than ``max_drop`` below its peak, or less than its noise explains. The train loss does not
-    rise, and the model had learned.
+    accuracy ends less than ``max_drop`` below its peak, or less than its noise explains. The training has not come
+    apart (TRN002), and the model had learned (TRN003).
 
     Why it matters: this is where one figure says stop and the other says go on. The answers are as good as before;
     the same wrong answers are given with more certainty, or right ones with less. Which of the two, only
@@ -45,7 +46,7 @@ class LossUpAccuracyFlat(Rule):
     code: ClassVar[str] = "DIS001"
     title: ClassVar[str] = "Loss rises while accuracy holds or rises"
     level: ClassVar[Level] = "warning"
-    max_rise: float = 0.05
+    max_rise: float = 0.075
     max_drop: float = 0.01
     loss_overfitting: LossOverfitting = field(default=LossOverfitting(), repr=False)
 
@@ -61,20 +62,17 @@ class LossUpAccuracyFlat(Rule):
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
             Evidence("accuracy_drop", drop, limit, "fraction"),
         ]
-        rises = rise.relative > self.max_rise and is_up(
-            rise, validation, min_points_since=fit.min_points_since, max_recovery=fit.max_recovery
-        )
-        if not rises:
+        if not fit.rises(seen, max_rise=self.max_rise):
             return self.clear(f"The {seen.held_out} loss does not rise to the end.", evidence)
         if drop >= limit:
             return self.clear(f"The {seen.held_out} loss rises, and the accuracy falls with it: they agree.", evidence)
-        if fit.late_divergence.train_rises(seen) or fit.not_learning.check(run).status == "flagged":
+        if fit.late_divergence.check(run).status == "flagged" or fit.not_learning.check(run).status == "flagged":
             return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         return self.flagged(
-            f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {percent(rise.relative, 0)} "
+            f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "
             f"({number(validation.best_value)} to {number(validation.end)}), while the {seen.quality_word} went from "
             f"{percent(quality.at(rise.step))} to {percent(quality.end)}.",
-            evidence,
+            [*evidence, *cost_since_best(seen)],
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
             "temperature on validation data.",
             split=seen.held_out,
@@ -89,8 +87,9 @@ class BestStepsDiffer(Rule):
 
     How it is detected: on smoothed validation curves, choosing the best step by loss costs more accuracy than
     ``max_accuracy`` and than its noise explains, or choosing the best step by accuracy costs more than ``max_loss``
-    of the loss and more than its noise explains. Different steps that cost nothing are no finding: on real curves the
-    raw best steps differ in half of all healthy runs.
+    of the loss and more than its noise explains. Of steps whose figures cannot be told from the best the most
+    favourable one counts. Different steps that cost nothing are no finding: on real curves the raw best steps differ
+    in half of all healthy runs.
 
     Why it matters: "save best only" keeps another model depending on what it monitors.
 
@@ -116,8 +115,8 @@ class BestStepsDiffer(Rule):
         loss, quality = seen.validation_loss, seen.validation_quality
         if loss is None or quality is None:
             return self.not_applicable(NEEDS_LOSS_AND_ACCURACY)
-        accuracy_cost = quality.best_value - quality.at(loss.best_step)
-        loss_cost = loss.at(quality.best_step) - loss.best_value
+        accuracy_cost = quality.best_value - float(quality.between(loss.best_interval).max())
+        loss_cost = float(loss.between(quality.best_interval).min()) - loss.best_value
         relative = share(loss_cost, loss.best_value) if loss.best_value > 0 else float("nan")
         evidence = [
             Evidence("accuracy_cost_of_best_loss", accuracy_cost, max(self.max_accuracy, quality.doubt), "fraction"),
@@ -135,6 +134,7 @@ class BestStepsDiffer(Rule):
             "Monitor the one you need: accuracy for answers, loss for probabilities.",
             split=seen.held_out,
             step=loss.best_step,
+            step_interval=loss.best_interval,
         )
 
     def _message(self, unit: str, loss: CurveShape, quality: CurveShape, accuracy_cost: float, relative: float) -> str:

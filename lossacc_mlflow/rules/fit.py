@@ -1,6 +1,7 @@
 """FIT rules: how the model fits."""
 
 from dataclasses import dataclass, field
+from math import isnan
 from typing import ClassVar
 
 import numpy as np
@@ -8,32 +9,18 @@ import numpy as np
 from lossacc_mlflow.curves import CurveShape, Rise
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
+from lossacc_mlflow.rules.cost import cost_since_best, say_rise
 from lossacc_mlflow.rules.observation import NEEDS_ACCURACY, NEEDS_LOSS, Observation, observe
 from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
 from lossacc_mlflow.wording import number, percent
 
-__all__ = ["AccuracyOverfitting", "GeneralizationGap", "LossOverfitting", "TrainedPastBest", "is_up"]
-
-
-def is_up(rise: Rise, validation: CurveShape, *, min_points_since: int, max_recovery: float) -> bool:
-    """Tell whether a rise is more than noise and lasts to the end.
-
-    Parameters
-    ----------
-    rise : Rise
-    validation : CurveShape
-        The curve that rises.
-    min_points_since : int
-        Points that must follow the best one.
-    max_recovery : float
-        Share of the rise that may be lost again over the last third of the points since the best one.
-
-    Returns
-    -------
-    bool
-    """
-    lasting = rise.late_low > validation.best_value + (1 - max_recovery) * rise.absolute
-    return rise.absolute > validation.doubt and rise.points_since >= min_points_since and lasting
+__all__ = [
+    "AccuracyOverfitting",
+    "GeneralizationGap",
+    "LossOverfitting",
+    "NoBetterThanBaseline",
+    "TrainedPastBest",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +32,12 @@ class LossOverfitting(Rule):
     since, at least 1 - ``max_recovery`` of the rise is still there (a rise that recovers is none); the train loss
     does not rise with it (that is TRN002), and the model had learned (TRN003).
 
+    How much noise explains is asked of the whole run: where train and validation loss go apart (their rank
+    correlation is below ``opposed_below``), ``opposed_share`` of the doubt about the best and the last level
+    suffices; where they still go together (above ``agreeing_above``), it takes ``agreeing_share`` of it. A rise that
+    falls short of that is left undecided, unless the two still go together, or unless it falls short of
+    ``opposed_share`` too and noise could not have hidden a rise of more than ``max_hidden_rise``.
+
     Why it matters: from the best step on the model gets worse at saying how sure it is. Its answers need not get
     worse: whether they do is FIT002, and the case where they do not is DIS001.
 
@@ -53,7 +46,8 @@ class LossOverfitting(Rule):
 
     References
     ----------
-    L. Prechelt, "Early stopping - but when?" (1998); the noise-aware form is our own.
+    L. Prechelt, "Early stopping - but when?" (1998); H. Li et al., "Keeping deep learning models in check"
+    (arXiv:2401.10359) for what correlation of the two losses tells. The noise-aware form is our own.
 
     Parameters
     ----------
@@ -63,6 +57,12 @@ class LossOverfitting(Rule):
         See above.
     max_recovery : float
         See above.
+    opposed_below, agreeing_above : float
+        Rank correlations, from -1 to 1.
+    opposed_share, agreeing_share : float
+        Shares of the doubt.
+    max_hidden_rise : float
+        Relative rise.
     """
 
     code: ClassVar[str] = "FIT001"
@@ -71,6 +71,11 @@ class LossOverfitting(Rule):
     max_rise: float = 0.10
     min_points_since: int = 2
     max_recovery: float = 0.75
+    opposed_below: float = -0.1
+    agreeing_above: float = 0.3
+    opposed_share: float = 0.6
+    agreeing_share: float = 1.5
+    max_hidden_rise: float = 0.5
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
     not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
@@ -82,37 +87,73 @@ class LossOverfitting(Rule):
             return self.not_applicable(NEEDS_LOSS)
         evidence = [
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
-            Evidence("validation_rise", rise.absolute, validation.doubt, seen.loss_unit),
+            Evidence("validation_rise", rise.absolute, self._needed_rise(seen, validation), seen.loss_unit),
         ]
         if not rise.relative > self.max_rise:
             return self.clear(f"The {seen.held_out} loss ends near its best value.", evidence)
-        if rise.absolute <= validation.doubt:
-            return self.not_applicable(
-                f"The {seen.held_out} loss ends {percent(rise.relative, 0)} above its best value, but its noise could "
-                "explain as much.",
-                evidence,
-            )
-        if not is_up(rise, validation, min_points_since=self.min_points_since, max_recovery=self.max_recovery):
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
+        if rise.absolute <= self._needed_rise(seen, validation):
+            return self._not_sure(seen, validation, rise, evidence)
+        if not self.rises(seen, max_rise=self.max_rise):
             return self.clear(
                 f"The {seen.held_out} loss rises for a while, and recovers or has only just begun.", evidence
             )
         if self.late_divergence.train_rises(seen):
             return self.clear(f"The {seen.held_out} loss rises, but so does the train loss: see TRN002.", evidence)
-        if self.not_learning.check(run).status == "flagged":
-            return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
+        known = [] if isnan(seen.agreement) else [Evidence("train_validation_correlation", seen.agreement)]
         return self.flagged(
             self._message(seen, validation, rise),
-            [*evidence, *_costs(seen, validation, rise)],
+            [*evidence, *known, *cost_since_best(seen)],
             _advice(seen),
             split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,
         )
 
+    def rises(self, seen: Observation, *, max_rise: float) -> bool:
+        """Tell whether the validation loss rises to the end, by more than noise and a relative limit.
+
+        Parameters
+        ----------
+        seen : Observation
+        max_rise : float
+            Relative rise that is still passed over.
+
+        Returns
+        -------
+        bool
+            False where the validation loss is not known.
+        """
+        validation, rise = seen.validation_loss, seen.rise
+        if validation is None or rise is None:
+            return False
+        lasting = rise.late_low > validation.best_value + (1 - self.max_recovery) * rise.absolute
+        beyond_noise = rise.absolute > self._needed_rise(seen, validation)
+        return rise.relative > max_rise and beyond_noise and lasting and rise.points_since >= self.min_points_since
+
+    def _needed_rise(self, seen: Observation, validation: CurveShape) -> float:
+        """What noise explains, in the light of the whole run; of a NaN correlation neither comparison holds."""
+        if seen.agreement < self.opposed_below:
+            return self.opposed_share * validation.wide_doubt
+        return (self.agreeing_share if seen.agreement > self.agreeing_above else 1.0) * validation.wide_doubt
+
+    def _not_sure(self, seen: Observation, validation: CurveShape, rise: Rise, evidence: list[Evidence]) -> Finding:
+        """Of a rise that noise explains: say that it is none, or that this cannot be said."""
+        small = rise.absolute <= self.opposed_share * validation.wide_doubt
+        seen_if_larger = validation.wide_doubt <= self.max_hidden_rise * abs(validation.best_value)
+        if seen.agreement > self.agreeing_above or (small and seen_if_larger):
+            return self.clear(f"The {seen.held_out} loss ends above its best value by what its noise makes.", evidence)
+        return self.not_applicable(
+            f"The {seen.held_out} loss ends {say_rise(rise)} above its best value, but its noise could "
+            "explain as much.",
+            evidence,
+        )
+
     def _message(self, seen: Observation, validation: CurveShape, rise: Rise) -> str:
         text = (
             f"The {seen.held_out} loss is best at {seen.step_unit} {rise.step} ({number(validation.best_value)}) and "
-            f"rises by {percent(rise.relative, 0)} to {number(validation.end)}"
+            f"rises by {say_rise(rise)} to {number(validation.end)}"
         )
         train = seen.train_loss
         if train is None:
@@ -127,7 +168,9 @@ class AccuracyOverfitting(Rule):
     How it is detected: the smoothed validation accuracy ends below its peak by more than ``max_drop`` (or
     ``max_drop_relative`` of a low peak, whichever is less), by more than the noise of the curve explains, at least
     ``min_points_since`` points after it; the train accuracy does not fall as much, the train loss does not rise
-    (that is TRN002), and the model had learned (TRN003).
+    (that is TRN002), and the model had learned (TRN003). A fall of less than ``sure_ratio`` times that limit must be
+    borne out by the validation loss, where it is known: it ends more than ``min_loss_rise`` above its best, and by
+    half of what noise explains. The peak of an accuracy is always a little lucky.
 
     Why it matters: the answers themselves have got worse, not only the probabilities.
 
@@ -141,6 +184,8 @@ class AccuracyOverfitting(Rule):
         The same as a share of the peak.
     min_points_since : int
         Points that must follow the peak.
+    sure_ratio, min_loss_rise : float
+        See above.
     """
 
     code: ClassVar[str] = "FIT002"
@@ -149,6 +194,8 @@ class AccuracyOverfitting(Rule):
     max_drop: float = 0.02
     max_drop_relative: float = 0.05
     min_points_since: int = 2
+    sure_ratio: float = 1.5
+    min_loss_rise: float = 0.03
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
     not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
@@ -158,12 +205,18 @@ class AccuracyOverfitting(Rule):
         quality, drop = seen.validation_quality, seen.accuracy_drop
         if quality is None or drop is None:
             return self.not_applicable(NEEDS_ACCURACY)
-        limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.doubt)
+        limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.wide_doubt)
         evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
         train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
         if not drop > limit or len(quality) - 1 - quality.best < self.min_points_since:
             return self.clear(f"The {seen.held_out} accuracy ends near its peak.", evidence)
+        if drop <= self.sure_ratio * limit and not self._loss_agrees(seen):
+            return self.clear(
+                f"The {seen.held_out} accuracy ends a little below its peak, but the loss does not: noise, or luck at "
+                "the peak.",
+                evidence,
+            )
         if train_drop > limit or self.late_divergence.train_rises(seen):
             return self.clear(f"The {seen.held_out} accuracy falls, but training falls apart with it.", evidence)
         if self.not_learning.check(run).status == "flagged":
@@ -171,12 +224,19 @@ class AccuracyOverfitting(Rule):
         return self.flagged(
             f"The {seen.held_out} {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "
             f"({percent(quality.best_value)}) and falls to {percent(quality.end)}.",
-            evidence,
+            [*evidence, *cost_since_best(seen)],
             f"Keep the weights of {seen.step_unit} {quality.best_step}, and regularise.",
             split=seen.held_out,
             step=quality.best_step,
-            step_interval=(quality.best_step, quality.best_step),
+            step_interval=quality.best_interval,
         )
+
+    def _loss_agrees(self, seen: Observation) -> bool:
+        """Whether the validation loss, where it is known, rises too, if only by half of what would be sure."""
+        validation, rise = seen.validation_loss, seen.rise
+        if validation is None or rise is None:
+            return True
+        return rise.relative > self.min_loss_rise and rise.absolute > validation.doubt / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +309,7 @@ class GeneralizationGap(Rule):
             f"more data lowers the {seen.held_out} loss.",
             split=seen.held_out,
             step=step,
+            step_interval=None if step is None else (step, step),
         )
 
     def _no_longer_paid(self, train: CurveShape, validation: CurveShape) -> int | None:
@@ -261,12 +322,91 @@ class GeneralizationGap(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class NoBetterThanBaseline(Rule):
+    """The model does no better on new data than a baseline that needs no training, or hardly any.
+
+    How it is detected: a baseline is logged with the run, as a metric or tag (``baseline_loss``,
+    ``baseline_accuracy``; tags carry the prefix ``lossacc.``): the figure of a constant answer, of yesterday's value,
+    of a linear model, or of the model in use. The best smoothed validation accuracy does not exceed its baseline by
+    more than ``min_gain``, or the best validation loss does not fall below its own by more than ``min_gain_loss`` of
+    it. Where both are known, both must fail.
+
+    Why it matters: a falling loss says that something was learned, and nothing about whether it was worth it. Of two
+    models as good as each other the simpler one is better.
+
+    What to do: if the train figures do not beat the baseline either, the model is too simple, too strongly
+    regularised, or was trained too little or at the wrong learning rate: it underfits. If they do, what it has
+    learned does not carry over to new data: regularise, or get more of it.
+
+    Parameters
+    ----------
+    min_gain : float
+        Gain in accuracy that is still no gain.
+    min_gain_loss : float
+        Relative fall below the baseline's loss that is still no gain.
+    """
+
+    code: ClassVar[str] = "FIT004"
+    title: ClassVar[str] = "Underfitting: no better than a baseline"
+    level: ClassVar[Level] = "warning"
+    min_gain: float = 0.0
+    min_gain_loss: float = 0.0
+
+    def check(self, run: RunData) -> Finding:
+        """Hold the best figures against those of the baseline."""
+        seen = observe(run)
+        evidence, gains, train_gains = [], [], []
+        accuracy, train_accuracy = seen.validation_accuracy_any, seen.train_quality_final
+        if run.baseline_accuracy is not None and accuracy is not None:
+            needed = run.baseline_accuracy + self.min_gain
+            evidence.append(Evidence("best_accuracy", accuracy.best_value, needed, "fraction"))
+            gains.append(accuracy.best_value > needed)
+            train_gains.append(train_accuracy is not None and train_accuracy > needed)
+        loss, train_loss = seen.validation_loss_any, seen.train_loss_final
+        if run.baseline_loss is not None and loss is not None:
+            needed = run.baseline_loss - self.min_gain_loss * abs(run.baseline_loss)
+            evidence.append(Evidence("best_loss", loss.best_value, needed, seen.loss_unit))
+            gains.append(loss.best_value < needed)
+            train_gains.append(train_loss is not None and train_loss < needed)
+        if not gains:
+            return self.not_applicable(
+                "No baseline is known: log what a simple rule reaches as baseline_accuracy or baseline_loss."
+            )
+        if any(gains):
+            return self.clear("The model beats its baseline.", evidence)
+        return self.flagged(
+            f"At its best, {' and '.join(self._words(run, seen))}.",
+            evidence,
+            "What it has learned does not carry over to new data: regularise, or get more of it."
+            if any(train_gains)
+            else "It does not beat it on its training data either: use a larger model, weaker regularisation, other "
+            "inputs, or train longer.",
+            split=seen.held_out,
+            step=None if loss is None else loss.best_step,
+            step_interval=None if loss is None else loss.best_interval,
+        )
+
+    def _words(self, run: RunData, seen: Observation) -> list[str]:
+        words = []
+        accuracy, loss = seen.validation_accuracy_any, seen.validation_loss_any
+        if run.baseline_accuracy is not None and accuracy is not None:
+            words.append(
+                f"the accuracy is {percent(accuracy.best_value)}, the baseline's {percent(run.baseline_accuracy)}"
+            )
+        if run.baseline_loss is not None and loss is not None:
+            words.append(
+                f"the {seen.held_out} loss is {number(loss.best_value)}, the baseline's {number(run.baseline_loss)}"
+            )
+        return words
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedPastBest(Rule):
     """Training went on well past the best step, and its last state is the worse one.
 
     How it is detected: at least ``min_share`` of the steps, and at least ``min_points_since`` points, come after the
     best smoothed validation loss, and the last level is worse than it by more than ``max_loss`` of it and by more
-    than noise explains.
+    than noise explains. The model had learned (TRN003).
 
     Why it matters: who takes the last weights takes a worse model, and the steps since were paid for nothing.
 
@@ -288,6 +428,7 @@ class TrainedPastBest(Rule):
     min_share: float = 0.2
     min_points_since: int = 3
     max_loss: float = 0.02
+    not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
     def check(self, run: RunData) -> Finding:
         """Count the steps since the best one, and what they cost."""
@@ -300,32 +441,22 @@ class TrainedPastBest(Rule):
         evidence = [
             Evidence("share_of_steps_since_best", share(wasted, last - first), self.min_share, "fraction"),
             Evidence("loss_given_up_relative", rise.relative, self.max_loss, "fraction"),
-            Evidence("steps_since_best", wasted, None, seen.step_unit),
         ]
         late = wasted >= self.min_share * (last - first) and rise.points_since >= self.min_points_since
         if not (late and rise.relative > self.max_loss and rise.absolute > validation.doubt):
             return self.clear("The last state is about as good as the best one.", evidence)
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("Nothing was learned that could be lost again: see TRN003.", evidence)
         return self.flagged(
             f"The best {seen.step_unit} was {rise.step}; the {wasted} steps since "
             f"({percent(wasted / (last - first), 0)} of the run) made the {seen.held_out} loss "
-            f"{percent(rise.relative, 0)} worse.",
-            evidence,
+            f"{say_rise(rise)} worse.",
+            [*evidence, *cost_since_best(seen)],
             f"Restore the weights of {seen.step_unit} {rise.step}, or stop early.",
             split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,
         )
-
-
-def _costs(seen: Observation, validation: CurveShape, rise: Rise) -> list[Evidence]:
-    """What was given up since the best step."""
-    costs = [
-        Evidence("loss_given_up", rise.absolute, None, seen.loss_unit),
-        Evidence("steps_since_best", int(validation.step[-1]) - rise.step, None, seen.step_unit),
-    ]
-    if seen.accuracy_drop is not None:
-        costs.append(Evidence(f"{seen.quality_name}_given_up", seen.accuracy_drop, None, "fraction"))
-    return costs
 
 
 def _advice(seen: Observation) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from lossacc_mlflow.curves import held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
-from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT
+from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MAX_STEP_RATIO, is_in_percent
 from lossacc_mlflow.wording import number
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
@@ -23,7 +23,7 @@ class AccuracyOutOfRange(Rule):
     """An accuracy lies outside 0..1: it was logged in percent, or it is no accuracy.
 
     How it is detected: the largest or smallest finite value of any accuracy curve lies outside [0, ``max_value``].
-    Values up to ``max_percent`` are read as percent; larger or negative ones cannot be an accuracy at all.
+    Values up to ``max_percent`` are read as percent if most of them exceed 1; others cannot be an accuracy at all.
 
     Why it matters: every statement about loss and accuracy (chance level, error rate, bounds) multiplies by the
     error 1 - accuracy. 98.1 instead of 0.981 makes all of them meaningless.
@@ -54,11 +54,11 @@ class AccuracyOutOfRange(Rule):
         low, high = _smallest(worst), _largest(worst)
         if low >= 0 and high <= self.max_value:
             return self.clear("Every accuracy lies between 0 and 1.", [Evidence("largest_accuracy", high)])
-        percent = low >= 0 and high <= self.max_percent
+        percent = high <= self.max_percent and is_in_percent(worst.value[np.isfinite(worst.value)])
         outside = (worst.value > self.max_value) | (worst.value < 0)
         step = int(worst.step[np.argmax(outside)])
         evidence = [Evidence("largest_accuracy", high, self.max_value), Evidence("smallest_accuracy", low, 0.0)]
-        what = "was logged in percent" if percent else "is no accuracy: no fraction and no percentage"
+        what = "was logged in percent" if percent else "is no accuracy, neither a fraction nor a percentage"
         return self.flagged(
             f"'{worst.key}' runs from {number(low)} to {number(high)}: it {what}.",
             evidence,
@@ -79,7 +79,8 @@ class StepsDoNotMatch(Rule):
     reaches more than ``max_ratio`` times the last step of the other.
 
     Why it matters: a resumed run repeats steps, a train curve per batch beside a validation curve per epoch shares
-    numbers that do not mean the same moment. Onset, best step and gap then compare different moments.
+    numbers that do not mean the same moment. Onset, best step and gap would then compare different moments: the
+    other rules stretch the one axis to the other, as if both curves covered the same training.
 
     What to do: log both curves against the same step (the epoch, or the global step for both). The later of repeated
     points is used here.
@@ -99,7 +100,7 @@ class StepsDoNotMatch(Rule):
     level: ClassVar[Level] = "warning"
     max_repeated: int = 0
     max_unsorted: int = 0
-    max_ratio: float = 2.0
+    max_ratio: float = MAX_STEP_RATIO
 
     def check(self, run: RunData) -> Finding:
         """Look at the steps of every curve, and at the axes of the two losses."""
@@ -173,7 +174,7 @@ class MissingCurve(Rule):
         evidence = [Evidence("missing_curves", len(missing), 0)]
         if not missing:
             return self.clear(f"Loss and accuracy of train and {held_out} are there.", evidence)
-        seen = [f"{c.key or c.metric.name} ({len(c)} point{'s' * (len(c) != 1)})" for c in run.curves]
+        seen = [f"{c.key or c.metric.name} ({_say_points(c)})" for c in run.curves]
         others = [*run.other_keys[:10], *(["..."] if len(run.other_keys) > 10 else [])]
         message = f"No {', no '.join(missing)}. There is {', '.join(seen) if seen else 'no curve'}"
         message += f"; not understood: {', '.join(others)}." if others else "."
@@ -195,6 +196,12 @@ def _smallest(curve: Curve) -> float:
 
 def _n_finite(curve: Curve | None) -> int:
     return 0 if curve is None else int(np.isfinite(curve.value).sum())
+
+
+def _say_points(curve: Curve) -> str:
+    finite = _n_finite(curve)
+    points = f"{len(curve)} point{'s' * (len(curve) != 1)}"
+    return points if finite == len(curve) else f"{points}, {finite or 'none'} finite"
 
 
 def _likely_key(keys: Sequence[str]) -> str:

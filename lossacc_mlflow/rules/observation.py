@@ -1,7 +1,7 @@
 """What the curve rules look at, taken from a run once: the shapes of its curves and its chance level."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import isfinite
 
 import numpy as np
@@ -12,22 +12,27 @@ from lossacc_mlflow.curves import (
     held_out_split,
     is_over_steps,
     loss_curve,
+    measure_agreement,
     measure_rise,
     quality_curve,
     shape_of,
 )
 from lossacc_mlflow.keys import METRICS
-from lossacc_mlflow.records import Curve, RunData, Split, StepUnit
+from lossacc_mlflow.memory import remembered
+from lossacc_mlflow.records import Curve, FloatArray, RunData, Split, StepUnit
 
 __all__ = [
     "MAX_FRACTION",
     "MAX_PERCENT",
+    "MAX_STEP_RATIO",
     "MIN_POINTS",
     "NEEDS_ACCURACY",
     "NEEDS_LOSS",
     "NEEDS_LOSS_AND_ACCURACY",
+    "NEEDS_LOSS_OR_ACCURACY",
     "Observation",
     "chance_level",
+    "is_in_percent",
     "observe",
 ]
 
@@ -37,8 +42,12 @@ MIN_POINTS = 5
 MAX_FRACTION, MAX_PERCENT = 1.0 + 1e-6, 100.0 + 1e-4
 """Largest accuracy that passes as a fraction, and as a percentage; a little above for rounding."""
 
+MAX_STEP_RATIO = 2.0
+"""Ratio of the last steps of train and validation beyond which they do not count the same thing."""
+
 NEEDS_LOSS = f"A validation or test loss over at least {MIN_POINTS} steps of one training is needed."
 NEEDS_ACCURACY = f"A validation or test accuracy over at least {MIN_POINTS} steps of one training is needed."
+NEEDS_LOSS_OR_ACCURACY = "A validation or test loss, or an accuracy, over the steps of one training is needed."
 NEEDS_LOSS_AND_ACCURACY = (
     f"Validation loss and accuracy over at least {MIN_POINTS} steps of one training are both needed."
 )
@@ -69,12 +78,18 @@ class Observation:
     """Accuracy, of any length, of the split that says most about chance: validation, test, then train."""
     train_loss_any: CurveShape | None
     """Train loss of any length."""
+    validation_accuracy_any: CurveShape | None
+    """Accuracy of the held-out split, of any length."""
+    validation_loss_any: CurveShape | None
+    """Validation loss of any length."""
     loss_name: str
     quality_name: str
     step_unit: StepUnit
     chance: float | None
     rise: Rise | None
     """How far the validation loss has climbed since its best step."""
+    agreement: float
+    """Rank correlation of train and validation loss over the run; NaN where one is not known."""
 
     @property
     def loss_unit(self) -> str:
@@ -93,7 +108,7 @@ class Observation:
         return None if quality is None else quality.best_value - quality.end
 
 
-@lru_cache(maxsize=128)
+@remembered
 def observe(run: RunData) -> Observation:
     """Take from a run what the curve rules look at; remembered for each run object.
 
@@ -110,23 +125,27 @@ def observe(run: RunData) -> Observation:
     train_quality, validation_quality = _quality(run, "train"), _quality(run, held_out)
     shown = validation or train
     rising = _course(validation)
+    falling = _stretched(_course(train), rising)
     return Observation(
         held_out=held_out,
-        train_loss=_course(train),
+        train_loss=falling,
         validation_loss=rising,
-        train_quality=_course(train_quality),
+        train_quality=_stretched(_course(train_quality), _course(validation_quality)),
         validation_quality=_course(validation_quality),
         train_loss_final=_final(train),
         validation_loss_final=_final(validation),
         train_quality_final=_final(train_quality),
         validation_quality_final=_final(validation_quality),
-        accuracy=_accuracy(run),
+        accuracy=_accuracy(run, ("validation", "test", "train")),
         train_loss_any=None if train is None else shape_of(train),
+        validation_accuracy_any=_accuracy(run, (held_out,)),
+        validation_loss_any=None if validation is None else shape_of(validation),
         loss_name="" if shown is None else shown.metric.name,
         quality_name="" if validation_quality is None else validation_quality.metric.name,
         step_unit="epoch" if shown is None else shown.step_unit,
         chance=chance_level(run),
         rise=None if rising is None else measure_rise(rising),
+        agreement=float("nan") if falling is None or rising is None else measure_agreement(falling, rising),
     )
 
 
@@ -151,12 +170,38 @@ def chance_level(run: RunData) -> float | None:
     return max(candidates, default=None)
 
 
+def is_in_percent(values: FloatArray) -> bool:
+    """Tell whether accuracies were logged in percent.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        Finite values, at least one.
+
+    Returns
+    -------
+    bool
+        Whether all lie between 0 and 100, and most above 1: a noisy fraction may pass 1 here and there.
+    """
+    return bool(values.min() >= 0 and values.max() <= MAX_PERCENT and np.median(values) > MAX_FRACTION)
+
+
 def _course(curve: Curve | None) -> CurveShape | None:
     """Shape of a curve over the steps of one training, long enough to have a course."""
     if curve is None or not is_over_steps(curve) or not _ends_finite(curve):
         return None
     shape = shape_of(curve)
     return shape if shape is not None and len(shape) >= MIN_POINTS else None
+
+
+def _stretched(train: CurveShape | None, validation: CurveShape | None) -> CurveShape | None:
+    """A train curve over the steps of validation, where the two do not count the same thing (LOG004)."""
+    if train is None or validation is None:
+        return train
+    ends = int(train.step[-1]), int(validation.step[-1])
+    if min(ends) <= 0 or max(ends) <= MAX_STEP_RATIO * min(ends):
+        return train
+    return replace(train, step=np.rint(train.step * (ends[1] / ends[0])).astype(np.int64))
 
 
 def _final(curve: Curve | None) -> float | None:
@@ -170,17 +215,15 @@ def _quality(run: RunData, split: Split) -> Curve | None:
     finite = np.empty(0) if curve is None else curve.value[np.isfinite(curve.value)]
     if curve is None or curve.metric.unit != "fraction" or not len(finite):
         return curve
-    low, high = finite.min(), finite.max()
-    if low < 0 or high > MAX_PERCENT:
+    if finite.max() > MAX_PERCENT or (finite.min() < 0 and finite.max() > MAX_FRACTION):
         return None
-    return curve if high <= MAX_FRACTION else replace(curve, value=curve.value / 100)
+    return replace(curve, value=curve.value / 100) if is_in_percent(finite) else curve
 
 
 def _ends_finite(curve: Curve) -> bool:
     return len(curve) > 0 and isfinite(curve.value[-1])
 
 
-def _accuracy(run: RunData) -> CurveShape | None:
-    splits: tuple[Split, ...] = ("validation", "test", "train")
+def _accuracy(run: RunData, splits: Sequence[Split]) -> CurveShape | None:
     curves = (_quality(run, split) for split in splits)
     return next((shape_of(c) for c in curves if c is not None and c.metric.name == "accuracy"), None)

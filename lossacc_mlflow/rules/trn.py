@@ -1,18 +1,20 @@
-"""TRN rules: how the training went."""
+"""TRN rules that say that a training failed: non-finite values, nothing learned, or what was learned lost again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log, sqrt
 from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import CurveShape, measure_oscillation, measure_rise
+from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule, share
-from lossacc_mlflow.rules.observation import MIN_POINTS, NEEDS_LOSS, Observation, observe
+from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.cost import cost_since_best, steps_since
+from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.wording import number, percent
 
-__all__ = ["LateDivergence", "NonFinite", "NotLearning", "Oscillating", "StillImproving"]
+__all__ = ["LateDivergence", "NonFinite", "NotLearning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,20 @@ class NonFinite(Rule):
             return self.not_applicable("No curve was logged.")
         broken = [(c, ~np.isfinite(c.value)) for c in run.curves if not np.isfinite(c.value).all()]
         count = sum(int(bad.sum()) for _, bad in broken)
+        evidence = [Evidence("non_finite_values", count, self.max_points)]
         if count <= self.max_points:
-            return self.clear("Every logged value is finite.", [Evidence("non_finite_values", count, self.max_points)])
+            return self.clear("Every logged value is finite.", evidence)
         curve, bad = min(broken, key=lambda pair: int(pair[0].step[np.argmax(pair[1])]))
-        step = int(curve.step[np.argmax(bad)])
+        step, last = int(curve.step[np.argmax(bad)]), int(curve.step[-1])
         at_end = any(bool(bad[-1]) for _, bad in broken)
         fate = "and it stays so to the end" if at_end else "and it recovers"
         return self.flagged(
             f"'{curve.key}' is {curve.value[np.argmax(bad)]:g} at {curve.step_unit} {step}, the first of {count} "
             f"values that are not finite, {fate}.",
-            [Evidence("non_finite_values", count, self.max_points)],
-            "Lower the learning rate or clip gradients, and restart from before this step.",
+            [*evidence, Evidence("steps_since_first", last - step, None, curve.step_unit)],
+            "Lower the learning rate or clip gradients, and restart from before this step."
+            if at_end
+            else "Look at what the batches of this step hold, clip gradients, and guard logarithms and divisions.",
             split=curve.split,
             step=step,
             step_interval=(step, step),
@@ -69,9 +74,15 @@ class NotLearning(Rule):
     How it is detected: where the chance level is known (the share of the largest class, else one over the number of
     classes K), the best smoothed accuracy lies less than ``min_gain`` above it, or less than ``z`` standard errors
     of an accuracy over that many validation samples, whichever is more (``min_gain_unknown_n`` where their number is
-    not known). Without an accuracy, the train log loss never falls below ``max_share_of_uniform`` of ln K. Where the
-    chance level is not known: the accuracy takes one and the same value in at least ``max_share_of_one_value`` of the
-    steps while its median is below ``max_median``, or the train loss never falls by ``min_fall`` of its first value.
+    not known). Without an accuracy, the train log loss never falls below ``max_share_of_uniform`` of ln K; one that
+    may include a penalty starts above ln K, and must also have come to rest within ``max_penalty_left`` of it, or
+    hardly have fallen.
+
+    Where the chance level is not known: the accuracy takes one and the same value in at least
+    ``max_share_of_one_value`` of the steps while its median is below ``max_median``; or the train loss never falls by
+    ``min_fall`` of its first value, or by twice its noise; or it falls by less than ``min_fall_flat`` while the
+    accuracy never gets ``min_gain`` above where it started. Losses that are the same at every step say the same,
+    whatever is known of chance.
 
     Why it matters: 90 % accuracy is nothing where 90 % of the samples are of one class, and no other figure of such
     a run means anything.
@@ -81,7 +92,9 @@ class NotLearning(Rule):
 
     Parameters
     ----------
-    min_gain, min_gain_unknown_n, z, max_share_of_uniform, max_share_of_one_value, max_median, min_fall : float
+    min_gain, min_gain_unknown_n, z, max_share_of_uniform, max_penalty_left : float
+        See above.
+    max_share_of_one_value, max_median, min_fall, min_fall_flat : float
         See above.
     """
 
@@ -92,63 +105,99 @@ class NotLearning(Rule):
     min_gain_unknown_n: float = 0.05
     z: float = 3.0
     max_share_of_uniform: float = 0.95
+    max_penalty_left: float = 0.02
     max_share_of_one_value: float = 0.5
     max_median: float = 0.6
     min_fall: float = 0.10
+    min_fall_flat: float = 0.25
 
     def check(self, run: RunData) -> Finding:
         """Compare with the chance level where it is known, else ask whether anything moved."""
         seen = observe(run)
+        if self._stands_still(seen):
+            level = 0.0 if seen.train_loss is None else seen.train_loss.end
+            return self._at_chance(
+                seen,
+                f"The loss is {number(level)} at every step.",
+                [Evidence("loss_range", 0.0, 0.0, seen.loss_unit)],
+            )
         if seen.chance is not None and seen.accuracy is not None:
-            return self._check_accuracy(seen.accuracy, seen.chance, run.n_validation)
+            return self._check_accuracy(seen, seen.accuracy, seen.chance, run.n_validation)
         if run.n_classes and seen.train_loss_any is not None and seen.loss_name in ("log_loss", "loss"):
-            return self._check_loss(seen.train_loss_any, run.n_classes, penalised=seen.loss_name == "loss")
+            return self._check_loss(seen, seen.train_loss_any, run.n_classes)
         return self._check_movement(seen)
 
-    def _check_accuracy(self, accuracy: CurveShape, chance: float, n_validation: int | None) -> Finding:
+    def _stands_still(self, seen: Observation) -> bool:
+        """Whether no loss that is known ever changes, whatever level it stands at."""
+        known = [shape for shape in (seen.train_loss, seen.validation_loss) if shape is not None]
+        return seen.train_loss is not None and all(shape.value.min() == shape.value.max() for shape in known)
+
+    def _check_accuracy(
+        self, seen: Observation, accuracy: CurveShape, chance: float, n_validation: int | None
+    ) -> Finding:
         error = self.z * sqrt(chance * (1 - chance) / n_validation) if n_validation else self.min_gain_unknown_n
         needed = chance + max(self.min_gain, error)
         evidence = [
             Evidence("best_accuracy", accuracy.best_value, needed, "fraction"),
             Evidence("chance_level", chance, None, "fraction"),
         ]
-        if accuracy.best_value < needed:
-            return self._at_chance(
-                f"The accuracy never gets above {percent(accuracy.best_value)}, where always answering the same gives "
-                f"{percent(chance)}.",
-                evidence,
-            )
-        return self.clear(f"The accuracy gets past chance ({percent(chance)}).", evidence)
+        if accuracy.best_value >= needed:
+            return self.clear(f"The accuracy gets past chance ({percent(chance)}).", evidence)
+        message = (
+            f"The accuracy never gets above {percent(accuracy.best_value)}, where always answering the same gives "
+            f"{percent(chance)}."
+        )
+        train = seen.train_quality
+        if train is not None and seen.quality_name == "accuracy" and train.end >= needed:
+            message = f"{message[:-1]}, though the train accuracy reaches {percent(train.end)}."
+        return self._at_chance(seen, message, evidence)
 
-    def _check_loss(self, train: CurveShape, n_classes: int, *, penalised: bool) -> Finding:
-        """Hold the train loss against ln K; one that may include a penalty must also have failed to fall."""
-        limit = self.max_share_of_uniform * log(n_classes)
+    def _check_loss(self, seen: Observation, train: CurveShape, n_classes: int) -> Finding:
+        """Hold the train loss against ln K; one that may include a penalty must not have learned in any other way."""
+        guess = log(n_classes)
+        limit = self.max_share_of_uniform * guess
         evidence = [Evidence("best_train_loss", train.best_value, limit, "nats")]
-        if train.best_value >= limit and not (penalised and self._fall(train) >= self.min_fall):
-            return self._at_chance(
-                f"The train loss never falls below {number(train.best_value)}, where guessing gives "
-                f"ln {n_classes} = {number(log(n_classes))}.",
-                evidence,
-            )
-        return self.clear("The train loss gets below that of guessing.", evidence)
+        # A penalty may shrink away while nothing is learned: then the loss comes to rest at ln K.
+        rests = train.best_value <= (1 + self.max_penalty_left) * guess
+        if train.best_value < limit or (seen.loss_name == "loss" and self._has_fallen(train) and not rests):
+            return self.clear("The train loss gets below that of guessing.", evidence)
+        return self._at_chance(
+            seen,
+            f"The train loss never falls below {number(train.best_value)}, where guessing gives ln {n_classes} = "
+            f"{number(guess)}.",
+            evidence,
+        )
 
     def _check_movement(self, seen: Observation) -> Finding:
+        """Without a chance level: ask whether the accuracy moved, and whether the loss fell from its first value."""
         train, accuracy = seen.train_loss, seen.validation_quality if seen.quality_name == "accuracy" else None
         evidence = []
         if accuracy is not None:
-            same = float(np.unique(accuracy.value, return_counts=True)[1].max() / len(accuracy))
+            same, stuck_at = _most_common(accuracy)
             evidence.append(Evidence("share_of_one_accuracy", same, self.max_share_of_one_value, "fraction"))
-            if same >= self.max_share_of_one_value and np.median(accuracy.value) < self.max_median:
+            # A model that had left that value and fell back to it has learned, and lost what it had.
+            never_left = accuracy.best_value - stuck_at < max(self.min_gain_unknown_n, accuracy.doubt)
+            if same >= self.max_share_of_one_value and never_left and self._is_low(accuracy):
                 return self._at_chance(
-                    f"The accuracy has one and the same value in {percent(same, 0)} of the steps.", evidence
+                    seen, f"The accuracy has one and the same value in {percent(same, 0)} of the steps.", evidence
                 )
         if train is not None:
             fall = self._fall(train)
-            evidence.append(Evidence("train_fall_relative", fall, self.min_fall, "fraction"))
-            if fall < self.min_fall:
+            evidence.append(Evidence("train_fall_relative", fall, self._needed_fall(train), "fraction"))
+            if not self._has_fallen(train):
                 return self._at_chance(
-                    f"The train loss never falls more than {percent(max(fall, 0))} below its start.", evidence
+                    seen, f"The train loss never falls more than {percent(max(fall, 0))} below its start.", evidence
                 )
+            if accuracy is not None and fall < self.min_fall_flat and self._is_low(accuracy):
+                start, needed = float(accuracy.value[0]), max(self.min_gain, accuracy.doubt)
+                evidence.append(Evidence("accuracy_gain", accuracy.best_value - start, needed, "fraction"))
+                if accuracy.best_value - start < needed:
+                    return self._at_chance(
+                        seen,
+                        f"The {seen.held_out} accuracy never gets above where it started ({percent(start)}), and the "
+                        f"train loss falls by {percent(fall)} only.",
+                        evidence,
+                    )
         if not evidence:
             return self.not_applicable(
                 "The chance level is not known, and there are too few points to see whether anything moved. "
@@ -156,17 +205,65 @@ class NotLearning(Rule):
             )
         return self.clear("The train loss falls, or the accuracy moves.", evidence)
 
+    def _is_low(self, accuracy: CurveShape) -> bool:
+        return bool(np.median(accuracy.value) < self.max_median)
+
     def _fall(self, train: CurveShape) -> float:
-        first = float(train.smooth[0])
+        """Fall from the first value as it was logged: a smoothed one takes part in what follows, explosions too."""
+        first = float(train.value[0])
         return (first - train.best_value) / abs(first) if first else 0.0
 
-    def _at_chance(self, message: str, evidence: list[Evidence]) -> Finding:
+    def _needed_fall(self, train: CurveShape) -> float:
+        """Share of the first value; more where a single value is that uncertain."""
+        first = abs(float(train.value[0]))
+        return max(self.min_fall, 2 * train.noise / first) if first else self.min_fall
+
+    def _has_fallen(self, train: CurveShape) -> bool:
+        return self._fall(train) >= self._needed_fall(train)
+
+    def _at_chance(self, seen: Observation, message: str, evidence: Sequence[Evidence]) -> Finding:
+        shown = next(
+            (s for s in (seen.validation_loss, seen.train_loss, seen.validation_quality) if s is not None), None
+        )
+        begin, end = (None, None) if shown is None else (int(shown.step[0]), int(shown.step[-1]))
+        wasted = [] if begin is None or end is None else [steps_since(begin, end, seen)]
         return self.flagged(
             message,
-            evidence,
-            "Check that inputs and labels belong together, change the learning rate by factors of ten, and see "
-            "whether the model can learn ten samples by heart.",
+            [*evidence, *wasted],
+            self._advice(seen),
+            split=seen.held_out if seen.accuracy is not None else "train",
+            step=begin,
+            step_interval=None if begin is None else (begin, begin),
         )
+
+    def _advice(self, seen: Observation) -> str:
+        train = seen.train_loss
+        if self._stands_still(seen):
+            return (
+                "Check that the optimiser steps (learning rate above 0, weights not frozen), and that each step logs "
+                "its own loss."
+            )
+        if train is not None and train.value.max() > _EXPLODED * abs(float(train.value[0])):
+            return "The loss explodes: divide the learning rate by ten until it falls, and clip gradients."
+        if train is not None and self._fall(train) >= _LEARNED_BY_HEART:
+            return (
+                "It learns the training samples by heart and nothing carries over: check that the labels belong to the "
+                "inputs, and that both splits come from the same data."
+            )
+        return (
+            "Check that inputs and labels belong together, raise or lower the learning rate by factors of ten, and see "
+            "whether the model can learn ten samples by heart."
+        )
+
+
+_EXPLODED, _LEARNED_BY_HEART = 10.0, 0.5
+"""Which advice fits: how often its first value a loss has reached, and which share of it it has lost."""
+
+
+def _most_common(shape: CurveShape) -> tuple[float, float]:
+    """Share of the steps at which a curve has its most common value, and that value."""
+    values, counts = np.unique(shape.value, return_counts=True)
+    return float(counts.max() / len(shape)), float(values[counts.argmax()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +271,15 @@ class LateDivergence(Rule):
     """Train and validation loss rise together after the model had learned: the optimisation came apart.
 
     How it is detected: the train loss ends above its minimum by more than ``min_train_rise`` of it and by more than
-    noise explains, and above its value at the best validation step; the train rise is more than
-    ``min_share_of_rise`` of the validation rise, or gives back more than ``min_given_back`` of train's own fall. And
-    the validation loss ends more than ``max_rise`` above its best, or the accuracy ends more than
-    ``max_accuracy_drop`` below its peak and by more than noise explains.
+    noise explains, and more than ``min_lost_of_fit`` of what it gained since the best validation step is lost again
+    (a wobble near zero is none of this); the train rise above that step is more than
+    ``min_share_of_rise`` of the validation rise, or gives back more than ``min_given_back`` of train's own fall, or
+    the train accuracy falls with it. And the validation loss ends more than ``max_rise`` above its best, or the
+    accuracy ends more than ``max_accuracy_drop`` below its peak and by more than noise explains.
+
+    Where both accuracies hold (they end within ``max_accuracy_drop`` of their peaks, or within
+    ``max_accuracy_drop_relative`` of low ones) and the train loss rises by less than ``max_train_rise_held`` of its
+    minimum, the answers are as good as ever and only the probabilities got worse: that is DIS001.
 
     Why it matters: on the validation curve it looks like overfitting, but regularisation does not cure it: the model
     does worse on its own training data.
@@ -190,12 +292,14 @@ class LateDivergence(Rule):
 
     Parameters
     ----------
-    min_train_rise, min_share_of_rise, min_given_back : float
+    min_train_rise, min_share_of_rise, min_given_back, min_lost_of_fit : float
         Shares, see above.
     max_rise : float
         Relative rise of the validation loss that is still passed over.
-    max_accuracy_drop : float
-        Fall of the validation accuracy from its peak that is still passed over.
+    max_accuracy_drop, max_accuracy_drop_relative : float
+        Fall of an accuracy from its peak that is still passed over.
+    max_train_rise_held : float
+        Relative rise of the train loss that is still passed over where the accuracies hold.
     """
 
     code: ClassVar[str] = "TRN002"
@@ -204,8 +308,11 @@ class LateDivergence(Rule):
     min_train_rise: float = 0.10
     min_share_of_rise: float = 0.25
     min_given_back: float = 0.10
+    min_lost_of_fit: float = 0.5
     max_rise: float = 0.10
     max_accuracy_drop: float = 0.02
+    max_accuracy_drop_relative: float = 0.05
+    max_train_rise_held: float = 0.75
     not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
     def check(self, run: RunData) -> Finding:
@@ -220,22 +327,48 @@ class LateDivergence(Rule):
             Evidence("train_rise", train.end - train.best_value, self._train_limit(train)),
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
         ]
-        drop, quality = seen.accuracy_drop, seen.validation_quality
-        fell = drop is not None and quality is not None and drop > max(self.max_accuracy_drop, quality.doubt)
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
-        if self.train_rises(seen) and (rise.relative > self.max_rise or fell):
-            return self.flagged(
-                f"The train loss climbs from {number(train.best_value)} at {seen.step_unit} {train.best_step} to "
-                f"{number(train.end)}, and takes the {seen.held_out} loss along, from {number(validation.best_value)} "
-                f"to {number(validation.end)}: the optimisation came apart, this is no overfitting.",
+        drop, quality = seen.accuracy_drop, seen.validation_quality
+        fell = drop is not None and quality is not None and drop > max(self.max_accuracy_drop, quality.doubt)
+        if not (self.train_rises(seen) and (rise.relative > self.max_rise or fell)):
+            return self.clear("The train loss does not climb late in the training.", evidence)
+        if self.accuracy_holds(seen):
+            return self.clear(
+                f"Train and {seen.held_out} loss climb together, but the accuracies hold: only the probabilities got "
+                "worse, see DIS001.",
                 evidence,
-                "Lower or decay the learning rate, clip gradients, and keep the weights of the best step.",
-                split="train",
-                step=validation.best_step,
-                step_interval=rise.interval,
             )
-        return self.clear("The train loss does not climb late in the training.", evidence)
+        return self.flagged(
+            f"The train loss climbs from {number(train.best_value)} at {seen.step_unit} {train.best_step} to "
+            f"{number(train.end)}, and takes the {seen.held_out} loss along, from {number(validation.best_value)} "
+            f"to {number(validation.end)}: the optimisation came apart, this is no overfitting.",
+            [*evidence, *cost_since_best(seen)],
+            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_unit} {rise.step}.",
+            split="train",
+            step=rise.step,
+            step_interval=rise.interval,
+        )
+
+    def accuracy_holds(self, seen: Observation) -> bool:
+        """Tell whether accuracies end where they peaked, while the train loss rises moderately.
+
+        Parameters
+        ----------
+        seen : Observation
+
+        Returns
+        -------
+        bool
+            False where the validation accuracy is not known.
+        """
+        train = seen.train_loss
+        if seen.validation_quality is None or train is None or seen.quality_name == "r2":
+            return False
+        if train.end - train.best_value > self.max_train_rise_held * abs(train.best_value):
+            return False
+        known = [quality for quality in (seen.validation_quality, seen.train_quality) if quality is not None]
+        return all(q.best_value - q.end <= self._accuracy_limit(q) for q in known)
 
     def train_rises(self, seen: Observation) -> bool:
         """Tell whether the train loss rises late, by a share of the validation rise that counts.
@@ -249,141 +382,26 @@ class LateDivergence(Rule):
         bool
             False where train or validation loss is not known.
         """
-        train, validation = seen.train_loss, seen.validation_loss
-        if train is None or validation is None:
+        train, validation, rise = seen.train_loss, seen.validation_loss, seen.rise
+        if train is None or validation is None or rise is None:
             return False
         at_best, climbed = train.at(validation.best_step), train.end - train.best_value
-        if climbed <= self._train_limit(train) or train.end <= at_best:
+        fitted = max(0.0, at_best - train.best_value)
+        if climbed <= self._train_limit(train) or climbed <= self.min_lost_of_fit * fitted:
             return False
-        rise = measure_rise(validation).absolute
         own_fall = float(train.smooth[0]) - train.best_value
-        with_validation = rise > 0 and (train.end - at_best) / rise > self.min_share_of_rise
+        with_validation = rise.absolute > 0 and (train.end - at_best) / rise.absolute > self.min_share_of_rise
         gives_back = own_fall > 0 and climbed / own_fall > self.min_given_back
-        return with_validation or gives_back
+        return with_validation or gives_back or self._train_accuracy_falls(seen)
+
+    def _train_accuracy_falls(self, seen: Observation) -> bool:
+        quality = seen.train_quality
+        if quality is None:
+            return False
+        return quality.best_value - quality.end > max(self._accuracy_limit(quality), quality.doubt)
+
+    def _accuracy_limit(self, quality: CurveShape) -> float:
+        return min(self.max_accuracy_drop, self.max_accuracy_drop_relative * abs(quality.best_value))
 
     def _train_limit(self, train: CurveShape) -> float:
         return max(self.min_train_rise * abs(train.best_value), train.doubt)
-
-
-@dataclass(frozen=True, slots=True)
-class Oscillating(Rule):
-    """The validation loss jumps up and down to the end: which step one keeps is a matter of luck.
-
-    How it is detected: in the second half of at least ``min_points`` points, what a running median over a fifth of the
-    points leaves spreads, between its 10 % and 90 % quantiles, over more than ``max_spread`` of the median loss, and
-    over more than ``max_spread_of_train`` of the final train loss. Single spikes do not count.
-
-    Why it matters: the last step is no better an estimate of the model than the one before; the best one is picked
-    for its luck, and its figures are too good.
-
-    What to do: lower or decay the learning rate, use larger batches, average the weights of the last steps, or
-    validate on more samples: if the train loss is smooth, it is the validation set that is small.
-
-    References
-    ----------
-    google-research/tuning_playbook, "Is there high step-to-step variance in the training or validation error late in
-    training?"
-
-    Parameters
-    ----------
-    min_points : int
-        See above.
-    max_spread : float
-        Share of the median loss that is still passed over.
-    max_spread_of_train : float
-        Share of the final train loss that is still passed over.
-    """
-
-    code: ClassVar[str] = "TRN004"
-    title: ClassVar[str] = "Unstable: the loss oscillates"
-    level: ClassVar[Level] = "warning"
-    min_points: int = 12
-    max_spread: float = 0.25
-    max_spread_of_train: float = 0.10
-
-    def check(self, run: RunData) -> Finding:
-        """Measure how far the second half swings around its own trend."""
-        seen = observe(run)
-        validation = seen.validation_loss
-        if validation is None or len(validation) < self.min_points:
-            return self.not_applicable(
-                f"A validation or test loss over at least {self.min_points} steps of one training is needed."
-            )
-        half = len(validation) // 2
-        level = float(np.median(np.abs(validation.value[half:])))
-        spread = measure_oscillation(validation)
-        evidence = [Evidence("spread_relative", share(spread, level), self.max_spread, "fraction")]
-        if seen.train_loss is not None:
-            # Of a train loss of 0 any swing is too much.
-            ratio = min(spread / abs(seen.train_loss.end), 1e9) if seen.train_loss.end else 1e9
-            evidence.append(Evidence("spread_over_train_loss", ratio, self.max_spread_of_train))
-        if not all(e.threshold is not None and e.value > e.threshold for e in evidence):
-            return self.clear(f"The {seen.held_out} loss runs smoothly in its second half.", evidence)
-        begin = int(validation.step[half])
-        return self.flagged(
-            f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {number(spread)} "
-            f"around a level of {number(level)} ({percent(evidence[0].value, 0)}).",
-            evidence,
-            "Lower or decay the learning rate, use larger batches or average the last weights; if the train loss is "
-            "smooth, validate on more samples.",
-            split=seen.held_out,
-            step=begin,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class StillImproving(Rule):
-    """The validation loss was still falling when training stopped.
-
-    How it is detected: the best smoothed validation loss lies in the last ``last_part`` of the points, and the smoothed
-    loss fell over the last ``window`` of them by more than ``min_fall`` of its level, and by more than noise explains.
-
-    Why it matters: it is no fault, but the model is not what it could be; a comparison with models that were trained to
-    their end is unfair to it.
-
-    What to do: train on, or raise the learning rate.
-
-    References
-    ----------
-    google-research/tuning_playbook, "Is the best trial still improving at the final training step?"
-
-    Parameters
-    ----------
-    last_part : float
-        Share of the points at the end that must hold the best one.
-    window : float
-        Share of the points over which the fall is measured.
-    min_fall : float
-        Relative fall that is still passed over.
-    """
-
-    code: ClassVar[str] = "TRN006"
-    title: ClassVar[str] = "Still improving at the end"
-    level: ClassVar[Level] = "note"
-    last_part: float = 0.1
-    window: float = 0.2
-    min_fall: float = 0.01
-
-    def check(self, run: RunData) -> Finding:
-        """Ask where the best step lies, and how much the last part of the training has paid."""
-        seen = observe(run)
-        validation = seen.validation_loss
-        if validation is None:
-            return self.not_applicable(NEEDS_LOSS)
-        n = len(validation)
-        before = float(validation.smooth[min(n - 2, int((1 - self.window) * (n - 1)))])
-        fall = before - validation.best_value
-        evidence = [
-            Evidence("fall_at_the_end_relative", share(fall, abs(before)), self.min_fall, "fraction"),
-            Evidence("fall_at_the_end", fall, validation.doubt, seen.loss_unit),
-        ]
-        late = validation.best >= (1 - self.last_part) * (n - 1)
-        if not (late and all(e.threshold is not None and e.value > e.threshold for e in evidence)):
-            return self.clear(f"The {seen.held_out} loss had stopped falling.", evidence)
-        return self.flagged(
-            f"The {seen.held_out} loss fell by {percent(evidence[0].value)} over the last {percent(self.window, 0)} of "
-            f"the steps, to {number(validation.end)} at the end: it had not settled.",
-            evidence,
-            "Train on: the model can still get better.",
-            split=seen.held_out,
-        )

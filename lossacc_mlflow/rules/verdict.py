@@ -8,7 +8,7 @@ from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve
 from lossacc_mlflow.records import Discrepancy, Finding, RunData, Verdict
 from lossacc_mlflow.rules.observation import Observation, observe
 
-__all__ = ["decide_discrepancy", "decide_verdict", "headline"]
+__all__ = ["decide_discrepancy", "decide_verdict", "decisive_finding", "headline"]
 
 
 def decide_verdict(run: RunData, findings: Sequence[Finding]) -> Verdict:
@@ -23,12 +23,17 @@ def decide_verdict(run: RunData, findings: Sequence[Finding]) -> Verdict:
     Returns
     -------
     str
+        ``not_enough_information`` where the loss looks like a score (LOG008);
+        ``diverged`` where the run ends non-finite, was non-finite and never got past chance, or came apart (TRN002);
         ``not_enough_information`` where fewer than five finite points of train and validation are known, or where
         the validation loss ends above its best by what noise could explain and no accuracy decides.
     """
     found = {f.code: f for f in findings}
     seen = observe(run)
-    if _ends_non_finite(run) or _flagged(found, "TRN002"):
+    if _flagged(found, "LOG008"):
+        return "not_enough_information"
+    never_came_back = _flagged(found, "TRN001") and _flagged(found, "TRN003")
+    if _ends_non_finite(run) or never_came_back or _flagged(found, "TRN002"):
         return "diverged"
     if not _has_course(seen) or _is_in_doubt(found, seen):
         return "not_enough_information"
@@ -63,7 +68,8 @@ def decide_discrepancy(run: RunData, findings: Sequence[Finding]) -> Discrepancy
     found = {f.code: f for f in findings}
     if any(_flagged(found, code) for code in ("LOG001", "LOG002", "LOG003")):
         return "infeasible_values"
-    if _flagged(found, "LOG006"):
+    # On held-out data LOG006 tells of a running mean, which is no penalty.
+    if _flagged(found, "LOG006") and found["LOG006"].split == "train":
         return "penalty_in_loss"
     if _flagged(found, "DIS007"):
         return "imbalance"
@@ -83,6 +89,23 @@ def decide_discrepancy(run: RunData, findings: Sequence[Finding]) -> Discrepancy
     return "none" if both else "not_enough_information"
 
 
+def decisive_finding(verdict: Verdict, findings: Sequence[Finding]) -> Finding | None:
+    """Choose the finding that decided a verdict.
+
+    Parameters
+    ----------
+    verdict : str
+    findings : sequence of Finding
+
+    Returns
+    -------
+    Finding or None
+        None where no flagged finding did: the run is healthy, or too little is known.
+    """
+    flagged = {f.code: f for f in findings if f.status == "flagged"}
+    return next((flagged[code] for code in _DECISIVE.get(verdict, ()) if code in flagged), None)
+
+
 def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
     """Choose the sentences that a person should read first.
 
@@ -97,11 +120,14 @@ def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
         The message of the finding that decided the verdict, and of the gravest discrepancy.
     """
     flagged = {f.code: f for f in findings if f.status == "flagged"}
-    decisive = next((flagged[code] for code in _DECISIVE.get(verdict, ()) if code in flagged), None)
+    decisive = decisive_finding(verdict, findings)
     first = decisive.message if decisive is not None else _WORDS[verdict]
-    attributed = [flagged[code].message for code in ("LOG001", "DIS005", "DIS003", "DIS004") if code in flagged]
+    attributed = [flagged[code].message for code in _ATTRIBUTED if code in flagged]
     return " ".join([first, *attributed[:1]])
 
+
+_ATTRIBUTED = ("LOG001", "LOG002", "LOG003", "DIS005", "DIS003", "DIS004")
+"""What is worth a second sentence: figures that cannot be right, and who is to blame for the loss; the first counts."""
 
 _DECISIVE: Mapping[Verdict, tuple[str, ...]] = {
     "diverged": ("TRN002", "TRN001"),
@@ -111,7 +137,7 @@ _DECISIVE: Mapping[Verdict, tuple[str, ...]] = {
     "underfitting": ("FIT004",),
     "unstable": ("TRN001", "TRN004"),
     "still_improving": ("TRN006",),
-    "not_enough_information": ("LOG005",),
+    "not_enough_information": ("LOG008", "LOG005"),
 }
 
 _WORDS: Mapping[Verdict, str] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from math import isfinite
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
@@ -149,13 +150,21 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
         class_counts=facts.class_counts,
         majority_accuracy=majority,
         n_validation=validation.n_samples if validation else None,
-        other_keys=tuple(sorted({*other_keys, *unread_keys})),
+        baseline_accuracy=_baseline(run, facts.baseline_accuracy, "baseline_accuracy"),
+        baseline_loss=_baseline(run, facts.baseline_loss, "baseline_loss"),
+        other_keys=tuple(sorted({*other_keys, *unread_keys} - {"baseline_accuracy", "baseline_loss"})),
         own_metrics={k: decoded(v) for k, v in sorted(run.data.metrics.items()) if k.startswith(OWN_PREFIX)},
         artifacts=kept.paths,
         experiment_id=run.info.experiment_id,
         fingerprint=_fingerprint(series),
         warnings=(*facts.warnings, *kept.warnings),
     )
+
+
+def _baseline(run: Run, tagged: float | None, key: str) -> float | None:
+    """What a baseline reaches: as the tag says, else as a metric of that name."""
+    logged = decoded(run.data.metrics.get(key, float("nan")))
+    return tagged if tagged is not None else (logged if isfinite(logged) else None)
 
 
 def _read_artifacts(connection: Connection, run: Run, *, with_samples: bool) -> _Kept:

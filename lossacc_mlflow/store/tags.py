@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import cast, get_args
 
 from lossacc_mlflow.records import StepUnit
@@ -34,6 +35,7 @@ class LoggedFacts:
     step_unit : str or None
     n_classes : int or None
     class_counts : mapping of str to int, or None
+    baseline_accuracy, baseline_loss : float or None
     warnings : tuple of str
         Tags that could not be read.
     """
@@ -42,11 +44,13 @@ class LoggedFacts:
     step_unit: StepUnit | None = None
     n_classes: int | None = None
     class_counts: Mapping[str, int] | None = None
+    baseline_accuracy: float | None = None
+    baseline_loss: float | None = None
     warnings: tuple[str, ...] = ()
 
 
 def read_facts(tags: Mapping[str, str]) -> LoggedFacts:
-    """Read the tags ``lossacc.loss``, ``.step_unit``, ``.n_classes`` and ``.class_counts``.
+    """Read the tags ``lossacc.loss``, ``.step_unit``, ``.n_classes``, ``.class_counts`` and the baselines.
 
     Parameters
     ----------
@@ -83,11 +87,18 @@ def read_facts(tags: Mapping[str, str]) -> LoggedFacts:
             n_classes = int(text)
         else:
             left_out("lossacc.n_classes", "it is no number of classes (2 or more)")
+    baselines: dict[str, float | None] = {}
+    for name in ("baseline_accuracy", "baseline_loss"):
+        baselines[name] = number = _finite(tags.get(f"lossacc.{name}"))
+        if number is None and f"lossacc.{name}" in tags:
+            left_out(f"lossacc.{name}", "it is no finite number")
     return LoggedFacts(
         loss=tags.get("lossacc.loss"),
         step_unit=cast("StepUnit | None", step_unit),
         n_classes=n_classes,
         class_counts=class_counts,
+        baseline_accuracy=baselines["baseline_accuracy"],
+        baseline_loss=baselines["baseline_loss"],
         warnings=tuple(warnings),
     )
 
@@ -179,6 +190,14 @@ def _counts(text: str) -> dict[str, int] | None:
     if not (isinstance(counts, dict) and all(type(count) is int and count >= 0 for count in counts.values())):
         return None
     return counts if sum(counts.values()) > 0 else None
+
+
+def _finite(text: str | None) -> float | None:
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def _fit(text: str, room: int) -> str:

@@ -30,8 +30,8 @@ def _conflict(loss_end: float, accuracy_end: float) -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("loss_end", "accuracy_end", "status"),
     [
-        (0.52, 0.9, "clear"),
-        (0.54, 0.9, "flagged"),
+        (0.535, 0.9, "clear"),
+        (0.545, 0.9, "flagged"),
         (0.8, 0.93, "flagged"),
         (0.8, 0.895, "flagged"),
         (0.8, 0.88, "clear"),

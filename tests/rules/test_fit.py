@@ -5,7 +5,15 @@ from math import nan
 import numpy as np
 import pytest
 
-from lossacc_mlflow.rules.fit import AccuracyOverfitting, GeneralizationGap, LossOverfitting, TrainedPastBest
+from lossacc_mlflow.records import RunData
+from lossacc_mlflow.rules.fit import (
+    AccuracyOverfitting,
+    GeneralizationGap,
+    LossOverfitting,
+    NoBetterThanBaseline,
+    TrainedPastBest,
+)
+from lossacc_mlflow.rules.observation import observe
 from tests.builders import falling, make_run
 
 
@@ -45,6 +53,26 @@ def test_a_rise_that_noise_explains_is_not_judged() -> None:
     assert found.evidence[0].value > 0.1
 
 
+def _noisy(start: float, end: float, train: list[float]) -> RunData:
+    """A validation loss that goes straight from start to end, with noise of a tenth of its level."""
+    noise = 0.1 * np.random.default_rng(3).standard_normal(60)
+    return make_run({"train_loss": train, "val_loss": np.linspace(start, end, 60) + noise})
+
+
+@pytest.mark.parametrize(("end", "status"), [(1.02, "clear"), (1.35, "flagged")])
+def test_noise_is_told_from_a_rise(end: float, status: str) -> None:
+    assert LossOverfitting().check(_noisy(1.0, end, falling(60))).status == status
+
+
+@pytest.mark.parametrize(("end", "share"), [(2.0, 0.6), (0.5, 1.5)])
+def test_what_noise_explains_depends_on_where_train_and_validation_go(end: float, share: float) -> None:
+    run = _noisy(1.0, end, falling(60))
+    doubted = observe(run).validation_loss
+    needed = {e.name: e.threshold for e in LossOverfitting().check(run).evidence}["validation_rise"]
+    assert doubted is not None
+    assert needed == pytest.approx(share * doubted.wide_doubt)
+
+
 def test_train_rising_too_is_another_matter() -> None:
     curves = _overfitting(1.0)
     curves["train_loss"] = curves["val_loss"]
@@ -78,6 +106,17 @@ def test_accuracy_overfitting_at_two_points(end: float, status: str) -> None:
     assert found.status == status
     with_train = curves | {"train_accuracy": curves["val_accuracy"]}
     assert AccuracyOverfitting().check(make_run(with_train, n_classes=10)).status == "clear"
+
+
+@pytest.mark.parametrize(("loss_end", "status"), [(0.512, "clear"), (0.52, "flagged")])
+def test_a_small_fall_of_accuracy_is_borne_out_by_the_loss(loss_end: float, status: str) -> None:
+    curves = {
+        "val_loss": falling(30, 2.0, 0.5) + list(np.linspace(0.5, loss_end, 30)),
+        "val_accuracy": list(np.linspace(0.3, 0.9, 30)) + list(np.linspace(0.9, 0.872, 30)),
+    }
+    assert AccuracyOverfitting().check(make_run(curves, n_classes=10)).status == status
+    alone = make_run({"val_accuracy": curves["val_accuracy"]}, n_classes=10)
+    assert AccuracyOverfitting().check(alone).status == "flagged"
 
 
 @pytest.mark.parametrize("curves", [{}, {"val_accuracy": [0.9, 0.5]}, {"val_accuracy": [nan] * 9}])
@@ -126,3 +165,33 @@ def test_trained_past_the_best_step_for_a_fifth_of_the_run(since: int, status: s
 
 def test_past_the_best_step_is_not_guessed() -> None:
     assert TrainedPastBest().check(make_run({"val_loss": [nan] * 30})).status == "not_applicable"
+
+
+@pytest.mark.parametrize(("baseline", "status"), [(0.89, "clear"), (0.9, "flagged")])
+def test_no_better_than_the_accuracy_of_a_baseline(baseline: float, status: str) -> None:
+    run = make_run({"val_accuracy": [0.5, 0.9, 0.8]}, baseline_accuracy=baseline)
+    assert NoBetterThanBaseline().check(run).status == status
+
+
+@pytest.mark.parametrize(("baseline", "status"), [(0.31, "clear"), (0.3, "flagged")])
+def test_no_better_than_the_loss_of_a_baseline(baseline: float, status: str) -> None:
+    run = make_run({"train_loss": [0.9, 0.2, 0.1], "val_loss": [0.9, 0.3, 0.4]}, baseline_loss=baseline)
+    found = NoBetterThanBaseline().check(run)
+    assert found.status == status
+    if status == "flagged":
+        assert "carry over" in found.advice
+        assert found.step == 1
+
+
+def test_what_beats_its_baseline_in_one_figure_beats_it() -> None:
+    curves = {"val_accuracy": [0.9], "val_loss": [0.5]}
+    run = make_run(curves, baseline_accuracy=0.95, baseline_loss=0.6)
+    assert NoBetterThanBaseline().check(run).status == "clear"
+    too_simple = NoBetterThanBaseline().check(make_run(curves | {"train_loss": [0.5]}, baseline_loss=0.4))
+    assert "training data either" in too_simple.advice
+
+
+@pytest.mark.parametrize("curves", [{}, {"val_accuracy": [nan]}, {"train_accuracy": [0.5]}])
+def test_a_baseline_is_not_guessed(curves: dict[str, list[float]]) -> None:
+    assert NoBetterThanBaseline().check(make_run(curves, baseline_accuracy=0.9)).status == "not_applicable"
+    assert NoBetterThanBaseline().check(make_run({"val_accuracy": [0.9]})).status == "not_applicable"

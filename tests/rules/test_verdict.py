@@ -34,6 +34,7 @@ def _finding(code: str, *evidence: Evidence) -> Finding:
         ({"val_loss": [*falling(39), nan]}, "diverged"),
         ({"val_loss": [*falling(20), nan, *falling(19)]}, "unstable"),
         ({"val_accuracy": [0.1] * 40}, "not_learning"),
+        ({"val_accuracy": [0.1] * 40, "val_loss": [nan, *([2.3] * 39)]}, "diverged"),
         ({"val_accuracy": list(np.linspace(0.3, 0.9, 20)) + list(np.linspace(0.9, 0.8, 20))}, "overfitting"),
         ({"val_accuracy": [100 * a for a in _GOOD["val_accuracy"]], "train_accuracy": None}, "healthy"),
         ({"val_accuracy": [*np.linspace(30, 95, 30), *np.linspace(94.9, 94.1, 10)]}, "healthy"),
@@ -56,17 +57,14 @@ def test_fewer_than_five_points_are_not_enough(n: int) -> None:
 
 
 def test_a_doubtful_rise_is_decided_by_accuracy_or_not_at_all() -> None:
-    noise = 0.15 * np.random.default_rng(1).standard_normal(40)
-    noise[-3:] = 0.15
-    values = (np.array(falling(20, 2.0, 0.6) + [0.6] * 20) + noise).tolist()
-    losses = {"train_loss": _GOOD["train_loss"], "val_loss": values}
-    alone = make_run(losses, n_classes=10)
+    losses = {"train_loss": falling(8, 2.0, 0.5), "val_loss": [1.5, 0.6, 0.9, 0.5, 0.95, 0.6, 0.9, 0.7]}
+    alone = make_run(losses)
     findings = apply_rules(alone)
     rise = next(f for f in findings if f.code == "FIT001")
     assert rise.status == "not_applicable"
     assert decide_verdict(alone, findings) == "not_enough_information"
-    with_accuracy = make_run({**_GOOD, **losses}, n_classes=10)
-    assert decide_verdict(with_accuracy, apply_rules(with_accuracy)) == "unstable"
+    with_accuracy = make_run({**losses, "val_accuracy": list(np.linspace(0.5, 0.9, 8))})
+    assert decide_verdict(with_accuracy, apply_rules(with_accuracy)) == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -105,3 +103,11 @@ def test_a_test_split_stands_for_validation_where_only_that_was_logged() -> None
     assert rise.message.startswith("The test loss is best at epoch")
     both = make_run({**curves, "test_loss": _GOOD["val_loss"]}, n_classes=10)
     assert next(f for f in apply_rules(both) if f.code == "FIT001").split == "validation"
+
+
+def test_a_score_under_the_key_of_a_loss_is_not_judged() -> None:
+    rising = list(np.linspace(0.3, 0.95, 30))
+    run = make_run({"train_loss": rising, "val_loss": rising, "val_accuracy": rising}, n_classes=10)
+    findings = apply_rules(run)
+    assert decide_verdict(run, findings) == "not_enough_information"
+    assert "looks like a score" in headline("not_enough_information", findings)

@@ -237,3 +237,17 @@ def test_artifacts_out_of_reach_leave_the_curves_readable(http_store: Tracking) 
     assert len(run.curves) == 4
     assert not run.predictions
     assert "cannot be reached" in run.warnings[0]
+
+
+def test_a_baseline_is_a_tag_or_a_metric(sqlite_store: Tracking) -> None:
+    run_id = sqlite_store.new_run("net")
+    client = MlflowClient(sqlite_store.uri)
+    client.log_metric(run_id, "baseline_loss", 0.31)
+    client.log_metric(run_id, "baseline_accuracy", 0.5)
+    client.set_tag(run_id, "lossacc.baseline_accuracy", "0.85")
+    run = read_run(run_id, tracking_uri=sqlite_store.uri)
+    assert (run.baseline_loss, run.baseline_accuracy, run.other_keys) == (0.31, 0.85, ())
+    client.set_tag(run_id, "lossacc.baseline_accuracy", "high")
+    run = read_run(run_id, tracking_uri=sqlite_store.uri)
+    assert run.baseline_accuracy == 0.5
+    assert "lossacc.baseline_accuracy = 'high' was left out" in run.warnings[0]

@@ -1,0 +1,199 @@
+"""LOG006: the training loss is not the quantity that the validation loss is."""
+
+from dataclasses import dataclass, replace
+from math import log
+from typing import ClassVar
+
+import numpy as np
+
+from lossacc_mlflow.bounds import plane_regions
+from lossacc_mlflow.curves import held_out_split, is_over_steps
+from lossacc_mlflow.records import Evidence, Finding, FloatArray, IntArray, Level, RunData, Split
+from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.observation import MIN_POINTS, chance_level
+from lossacc_mlflow.rules.plane import Points, points_of
+from lossacc_mlflow.wording import number, percent
+
+__all__ = ["TrainLossDiffers"]
+
+_LOG_LOSSES = ("log_loss", "loss")
+_ENOUGH_STEPS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainLossDiffers(Rule):
+    """The training loss is not the quantity that the validation loss is: a penalty, or a running mean.
+
+    How it is detected: by one of three signs, each for ``min_share`` of the steps.
+
+    Above what the accuracy explains: where the number of classes is known and the train accuracy ends at
+    ``min_accuracy`` or more, the train loss in the second half exceeds by more than ``min_excess`` nats the log loss of
+    a model that gives every answer one and the same confidence, its accuracy (Fano's inequality); over the last fifth
+    this excess fell by less than ``max_fall`` of it. Training removes such an excess from a plain log loss. Where the
+    first step was logged before the model learned (accuracy below twice chance), the loss must exceed ln K there too:
+    strong weight decay outside the loss also keeps it high, and starts at ln K.
+
+    Above the validation loss: in the second half the train loss lies above the validation loss, in the median by more
+    than ``min_gap`` of it, although the train accuracy is no lower than the validation accuracy.
+
+    Behind from the start: from the first step on, validation is better in both, in the median by more than
+    ``min_gap`` in loss and ``min_accuracy_gap`` in accuracy.
+
+    Why it matters: a gap between the two losses, and the loss that the accuracy does not explain, then say nothing
+    about the model.
+
+    What to do: log penalties (weight decay that is added to the loss, auxiliary losses) apart. To compare with
+    validation, evaluate on the training data after the epoch, without dropout and augmentation.
+
+    Parameters
+    ----------
+    min_share : float
+        Share of the steps that must show the sign.
+    min_accuracy : float
+        Train accuracy at the end from which on its loss is held against it.
+    min_excess : float
+        Nats above what the train accuracy explains.
+    max_fall : float
+        Share of the excess that may still go over the last fifth of the steps.
+    min_gap : float
+        Relative distance of train and validation loss.
+    min_accuracy_gap : float
+        Distance of train and validation accuracy.
+    """
+
+    code: ClassVar[str] = "LOG006"
+    title: ClassVar[str] = "Training loss includes a penalty, or is a running mean"
+    level: ClassVar[Level] = "note"
+    min_share: float = 0.9
+    min_accuracy: float = 0.9
+    min_excess: float = 0.05
+    max_fall: float = 0.15
+    min_gap: float = 0.05
+    min_accuracy_gap: float = 0.005
+
+    def check(self, run: RunData) -> Finding:
+        """Ask for the three signs, the most telling first."""
+        train = _points(run, "train")
+        if train is None:
+            return self.not_applicable(
+                f"Train loss (a log loss) and train accuracy over at least {MIN_POINTS} common steps are needed."
+            )
+        pair = _on_common_steps(train, _points(run, held_out_split(run)))
+        n_classes = run.n_classes if run.n_classes is not None and run.n_classes > 1 else None
+        if pair is None and n_classes is None:
+            return self.not_applicable(
+                "Either the number of classes or loss and accuracy of validation at the same steps are needed."
+            )
+        thinned = _choose(train, np.arange(len(train.step)))
+        found = None if n_classes is None else self._above_explained(thinned, n_classes, chance_level(run) or 0.0)
+        if found is None and pair is not None:
+            found = self._above_validation(*pair) or self._behind_from_start(*pair)
+        return found or self.clear("Train and validation loss look like the same quantity.", split="train")
+
+    def _above_explained(self, train: Points, n_classes: int, chance: float) -> Finding | None:
+        explained = plane_regions(n_classes, train.accuracy).calibrated_high
+        unexplained = train.loss - np.where(np.isnan(explained), log(2), explained)
+        half = len(train.step) // 2
+        excess = unexplained[half:]
+        share = float(np.mean(excess > self.min_excess))
+        level, accuracy = float(np.median(excess)), float(train.accuracy[-1])
+        fall = _fall_over_last_fifth(unexplained)
+        learned = accuracy >= max(self.min_accuracy, chance)
+        starts_plain = train.accuracy[0] < 2 / n_classes and train.loss[0] <= log(n_classes) + self.min_excess
+        if starts_plain or not (share >= self.min_share and learned and fall < self.max_fall * level):
+            return None
+        end = float(train.loss[-1])
+        return self.flagged(
+            f"At a train accuracy of {percent(accuracy)} one constant confidence has a log loss of "
+            f"{number(end - float(excess[-1]))}; '{train.loss_key}' ends at {number(end)}, and the difference stays. "
+            "Either a penalty or an auxiliary loss was added to it, or it is no plain mean log loss (label smoothing, "
+            "class weights), or strong regularization keeps the model unsure of what it gets right.",
+            [
+                Evidence("train_loss_unexplained", level, self.min_excess, "nats"),
+                Evidence("share_of_steps", share, self.min_share, "fraction"),
+                Evidence("fall_over_last_fifth", fall, self.max_fall * level, "nats"),
+            ],
+            "Log penalties and auxiliary losses apart from the log loss, so that loss and accuracy can be compared.",
+            split="train",
+            step=int(train.step[half + int(np.argmax(excess > self.min_excess))]),
+        )
+
+    def _above_validation(self, train: Points, validation: Points) -> Finding | None:
+        half = slice(len(train.step) // 2, None)
+        above = (train.loss > validation.loss) & (train.accuracy >= validation.accuracy)
+        share, gap = float(np.mean(above[half])), _median_gap(train.loss[half], validation.loss[half])
+        if not (share >= self.min_share and gap > self.min_gap):
+            return None
+        return self.flagged(
+            f"'{train.loss_key}' lies above '{validation.loss_key}' ({number(float(train.loss[-1]))} against "
+            f"{number(float(validation.loss[-1]))} at the end), although the train accuracy is no lower "
+            f"({percent(float(train.accuracy[-1]))} against {percent(float(validation.accuracy[-1]))}). Either it "
+            "includes what the other does not (a penalty, an auxiliary loss, label smoothing, class weights), or the "
+            "two are not of the same kind.",
+            [
+                Evidence("train_loss_above_validation_relative", gap, self.min_gap, "fraction"),
+                Evidence("share_of_steps", share, self.min_share, "fraction"),
+            ],
+            "Log the plain log loss of both, and penalties apart.",
+            split="train",
+            step=int(train.step[half][np.argmax(above[half])]),
+        )
+
+    def _behind_from_start(self, train: Points, validation: Points) -> Finding | None:
+        behind = (train.loss > validation.loss) & (train.accuracy < validation.accuracy)
+        share, gap = float(np.mean(behind)), _median_gap(train.loss, validation.loss)
+        accuracy_gap = float(np.median(validation.accuracy - train.accuracy))
+        enough = share >= self.min_share and gap > self.min_gap and accuracy_gap > self.min_accuracy_gap
+        if not (enough and behind[0]):
+            return None
+        return self.flagged(
+            f"Validation is better than train from step {train.step[0]} on: in the median by {percent(gap, 0)} of the "
+            f"loss and {number(100 * accuracy_gap)} points of accuracy. Either the train figures are running means "
+            "over each epoch, or taken with dropout or augmentation on, or the validation samples are easier.",
+            [
+                Evidence("validation_ahead_loss_relative", gap, self.min_gap, "fraction"),
+                Evidence("validation_ahead_accuracy", accuracy_gap, self.min_accuracy_gap, "fraction"),
+                Evidence("share_of_steps", share, self.min_share, "fraction"),
+            ],
+            "Do not read the gap between train and validation; to compare them, evaluate on training data after the "
+            "epoch, without dropout and augmentation.",
+            split=validation.split,
+            step=int(train.step[0]),
+        )
+
+
+def _points(run: RunData, split: Split) -> Points | None:
+    """Accuracy and log loss of a split over steps."""
+    curves = tuple(c for c in run.curves if c.split == split and is_over_steps(c))
+    name = next((name for name in _LOG_LOSSES if any(c.metric.name == name for c in curves)), None)
+    found = None if name is None else next(points_of(replace(run, curves=curves), (name,)), None)
+    return None if found is None or len(found.step) < MIN_POINTS else found
+
+
+def _on_common_steps(train: Points, validation: Points | None) -> tuple[Points, Points] | None:
+    """Both at the steps that they share; None where these are few, as of batches and epochs."""
+    if validation is None:
+        return None
+    step, i, j = np.intersect1d(train.step, validation.step, assume_unique=True, return_indices=True)
+    if len(step) < max(MIN_POINTS, len(train.step) / 2, len(validation.step) / 2):
+        return None
+    return _choose(train, i), _choose(validation, j)
+
+
+def _choose(points: Points, index: IntArray) -> Points:
+    """Some of the points; of very many an even choice."""
+    if len(index) > _ENOUGH_STEPS:
+        index = index[np.linspace(0, len(index) - 1, _ENOUGH_STEPS).astype(np.int64)]
+    return replace(points, step=points.step[index], accuracy=points.accuracy[index], loss=points.loss[index])
+
+
+def _fall_over_last_fifth(value: FloatArray) -> float:
+    """How far a curve fell from the fifth before the last one to the last."""
+    width = max(1, len(value) // 5)
+    return float(np.median(value[-2 * width : -width]) - np.median(value[-width:]))
+
+
+def _median_gap(train: FloatArray, validation: FloatArray) -> float:
+    """By how much of it the train loss exceeds the validation loss; NaN where that is not positive."""
+    level = float(np.median(validation))
+    return float(np.median(train - validation)) / level if level > 0 else float("nan")
