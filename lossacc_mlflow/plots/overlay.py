@@ -1,7 +1,7 @@
 """Validation curves of several runs over each other."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,12 @@ _GREY = "#c4cad1"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trace:
-    """The validation curve of one run; ``rank`` is its place in the comparison."""
+    """The validation curve of one run; ``rank`` is its place in the comparison, ``behind`` that CMP006 is about it."""
 
     name: str
     rank: int
     curve: Curve
+    behind: bool
 
 
 def plot_curves_overlay(comparison: Comparison) -> Figure:
@@ -64,10 +65,12 @@ def plot_curves_overlay(comparison: Comparison) -> Figure:
     -------
     Figure
         Runs that count their steps in different units (epochs, trees) share an axis that runs from the beginning to
-        the end of each training. A run with a single score is a dot at the end.
+        the end of each training. A run with a single score is a dot at the end. Runs far behind their siblings (CMP006)
+        are named as such.
     """
     runs = _runs(comparison)
-    panels = [p for p in (_traces(runs, LOSS_METRICS), _traces(runs, QUALITY_METRICS)) if p]
+    behind = {row.run_id for row in comparison.rows if "CMP006" in row.findings}
+    panels = [p for p in (_traces(runs, LOSS_METRICS, behind), _traces(runs, QUALITY_METRICS, behind)) if p]
     figure = new_figure((58 + len(panels) * (_HEAD + _PANEL + _FOOT) + 24) / DPI if panels else 1.2)
     title = f"{clean(comparison.name)}: validation curves" if comparison.name else "Validation curves"
     top = header(figure, title, [_note(runs, panels)])
@@ -98,7 +101,7 @@ def _runs(comparison: Comparison) -> list[RunData]:
     )
 
 
-def _traces(runs: Sequence[RunData], names: Sequence[str]) -> list[_Trace]:
+def _traces(runs: Sequence[RunData], names: Sequence[str], behind: Collection[str]) -> list[_Trace]:
     """One validation curve a run, all of the metric that most runs have."""
     known = [{c.metric.name for c in run.curves if c.split == "validation" and len(c)} & set(names) for run in runs]
     counts = Counter(name for found in known for name in found)
@@ -110,7 +113,7 @@ def _traces(runs: Sequence[RunData], names: Sequence[str]) -> list[_Trace]:
         curves = [c for c in run.curves if c.split == "validation" and c.metric.name == metric and len(c)]
         if curves:
             best = min(curves, key=lambda c: (len(c) < 2, c.step_unit == "n_samples", -len(c), c.step_unit))
-            traces.append(_Trace(clean(run.name, 60) or run.run_id[:8], rank, best))
+            traces.append(_Trace(clean(run.name, 60) or run.run_id[:8], rank, best, run.run_id in behind))
     return traces
 
 
@@ -130,6 +133,8 @@ def _note(runs: Sequence[RunData], panels: Sequence[Sequence[_Trace]]) -> str:
         parts.append("dots: runs with a single score")
     if any(t.curve.metric.greater_is_better and len(t.curve) > 3 for traces in panels for t in traces):
         parts.append("scores scaled to the later steps")
+    if n_behind := len({t.rank for traces in panels for t in traces if t.behind}):
+        parts.append(f"{n_behind} far behind their siblings (CMP006)")
     if len(drawn) < len(runs):
         parts.append(f"{len(runs) - len(drawn)} without a validation curve of these metrics")
     return " · ".join(parts)
@@ -144,7 +149,8 @@ def _labels(figure: Figure, traces: Sequence[_Trace]) -> list[EndLabel]:
             continue
         name = fit_text(figure, trace.name, _NAME_ROOM, keep_end=True)
         value = score_text(trace.curve.metric, float(trace.curve.value[-1]))
-        labels.append(EndLabel(float(finite[-1]), f"{name}  {value}", RUN_COLORS[trace.rank]))
+        mark = "  behind" if trace.behind else ""
+        labels.append(EndLabel(float(finite[-1]), f"{name}  {value}{mark}", RUN_COLORS[trace.rank]))
     return labels
 
 

@@ -10,6 +10,7 @@ from lossacc_mlflow.render.jsonable import (
     render_json,
     render_jsonl,
 )
+from lossacc_mlflow.render.junit import render_junit
 from lossacc_mlflow.render.manual import render_manual
 from lossacc_mlflow.render.note import render_comparison_note, render_note
 from lossacc_mlflow.render.page import notebook_frame
@@ -44,6 +45,7 @@ __all__ = [
     "render_diagnostics_table",
     "render_json",
     "render_jsonl",
+    "render_junit",
     "render_manual",
     "render_note",
     "render_pairs_csv",

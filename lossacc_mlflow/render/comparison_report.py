@@ -75,6 +75,7 @@ def _model_rows(rows: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
             "test_loss": score(row.loss_name, row.test_loss)[0],
             "best_step": step_words(row.best_step, row.step_unit),
             "verdict": VERDICTS[row.verdict],
+            "remarks": row.remarks,
             "discrepancy": DISCREPANCIES[row.discrepancy] if row.discrepancy != "none" else None,
         }
         for row in rows

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import isfinite, isnan
 from typing import Any
 
@@ -50,19 +51,25 @@ def jsonable(value: object) -> Any:  # noqa: ANN401  (a JSON value has no narrow
     match value:
         case None | bool() | str():
             return value
-        case np.generic() | np.ndarray():
-            return jsonable(value.tolist())
+        case float():
+            return float(value) if isfinite(value) else _non_finite(value)
         case int():
             return int(value)
-        case float():
-            return value if isfinite(value) else _non_finite(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: jsonable(getattr(value, name)) for name in _field_names(type(value))}
+    match value:
+        case np.generic() | np.ndarray():
+            return jsonable(value.tolist())
         case Mapping():
             return {str(key): jsonable(item) for key, item in value.items()}
         case Iterable():
             return [jsonable(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+@cache
+def _field_names(record: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
 
 
 def findings_payload(diagnosis: Diagnosis) -> dict[str, Any]:

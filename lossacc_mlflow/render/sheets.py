@@ -59,11 +59,11 @@ def render_comparison_csv(comparison: Comparison) -> str:
     Returns
     -------
     str
-        What is not known is empty; codes of findings are separated by spaces.
+        What is not known is empty; codes of findings, and remarks, are separated by spaces.
     """
     columns = [f.name for f in fields(ComparisonRow)]
     rows = [
-        [" ".join(row.findings) if name == "findings" else getattr(row, name) for name in columns]
+        [" ".join(value) if isinstance(value := getattr(row, name), tuple) else value for name in columns]
         for row in comparison.rows
     ]
     return _csv(columns, rows)

@@ -77,6 +77,9 @@ def render_comparison_text(comparison: Comparison, *, width: int = 100) -> str:
         lines += _paragraph(sentence, width)
     if comparison.rows:
         lines += ["", *_table(COMPARISON_COLUMNS, comparison_rows(comparison.rows), left=(0, 6, 7))]
+    for row in comparison.rows:
+        if row.remarks:
+            lines += ["", *_indented(" ".join(row.remarks), width)]
     for pair in comparison.pairs:
         lines += ["", *_pair_lines(pair, width)]
     for finding in flagged_first(comparison.findings):

@@ -119,6 +119,14 @@ def test_comparison_marks_the_best_and_shows_four_groups_a_pair() -> None:
     assert sum("best" in (cell.get("class") or "") for cell in page.all("td")) >= 2
 
 
+def test_what_the_comparison_found_about_one_run_stands_below_its_row() -> None:
+    made = comparison("calm", "sharp")
+    page = Reader(render_comparison_report(made, {}))
+    remark = page.text.index("'sharp' is 'calm' once more")
+    assert page.text.index("Best step") < remark < page.text.index("Where the differences come from")
+    assert [cell["colspan"] for cell in page.all("td") if "colspan" in cell] == ["6"]
+
+
 def test_a_run_without_anything_says_what_was_seen_and_what_to_log() -> None:
     run = RunData("r", "", curves=(make_curve("train_accuracy", [0.9]),), other_keys=("my_metric",))
     text = Reader(render_report(judge(run), {})).text

@@ -73,6 +73,11 @@ def test_comparison_csv_leaves_the_unknown_empty_and_writes_nan() -> None:
     assert known[0]["test_loss"] == ""
     assert float(known[0]["loss"]) == made.rows[0].loss
     assert "FIT001" in known[0]["findings"].split()
+    assert (
+        [bool(row["remarks"]) for row in known]
+        == ["CMP005" in row["findings"].split() for row in known]
+        == [False, True]
+    )
     assert rows(render_comparison_csv(broken_comparison(nan)))[0]["loss"] == "nan"
 
 

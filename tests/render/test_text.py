@@ -84,6 +84,13 @@ def test_comparison_text_explains_every_pair() -> None:
         assert part in text
 
 
+def test_what_the_comparison_found_about_one_run_follows_the_table() -> None:
+    made = comparison("calm", "sharp")
+    text = " ".join(render_comparison_text(made).split())
+    assert [row.name for row in made.rows if row.remarks] == ["sharp"]
+    assert text.index("best step") < text.index("'sharp' is 'calm' once more")
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_manual_shows_docstring_and_thresholds_in_force(rule: Rule) -> None:
     manual = render_manual(rule)

@@ -57,7 +57,7 @@ def test_same_order_is_clear_and_one_run_is_not_applicable() -> None:
 def test_threshold_of_reversals() -> None:
     comparison = compare_diagnoses([_model("sure", 900, 0.9999), _model("apt", 850, 0.85)])
     for allowed, status in ((0, "flagged"), (1, "clear")):
-        assert OrderReverses(max_reversed=allowed).check(comparison.rows, comparison.pairs).status == status
+        assert OrderReverses(max_reversed=allowed).check(comparison).status == status
 
 
 def test_losses_of_different_kinds_are_not_compared() -> None:
