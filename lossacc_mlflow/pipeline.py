@@ -1,12 +1,12 @@
 """The stages in order, and the one place where they meet: read, judge, draw, write."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
 from lossacc_mlflow import store, views
 from lossacc_mlflow.bounds import loss_bounds
-from lossacc_mlflow.comparison import compare_diagnoses
+from lossacc_mlflow.comparison import COMPARISON_RULES, ComparisonRule, compare_diagnoses
 from lossacc_mlflow.curves import LOSS_METRICS, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.keys import ParsedKey
@@ -19,13 +19,16 @@ __all__ = ["compare", "diagnose", "diagnose_runs", "judge", "write_views"]
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
-def judge(run: RunData, rules: Sequence[Rule] = RULES) -> Diagnosis:
+def judge(run: RunData, rules: Sequence[Rule] = RULES, *, codes: Collection[str] | None = None) -> Diagnosis:
     """Judge one run; pure arithmetic, nothing is read or written.
 
     Parameters
     ----------
     run : RunData
     rules : sequence of Rule
+        With thresholds of your own: see :func:`load_rules`.
+    codes : collection of str, optional
+        Codes of the findings to list; all by default. The verdict and the discrepancy come from all of them.
 
     Returns
     -------
@@ -33,7 +36,7 @@ def judge(run: RunData, rules: Sequence[Rule] = RULES) -> Diagnosis:
     """
     findings = apply_rules(run, tuple(rules))
     verdict = decide_verdict(run, findings)
-    return Diagnosis(
+    diagnosis = Diagnosis(
         run=run,
         verdict=verdict,
         discrepancy=decide_discrepancy(run, findings),
@@ -43,6 +46,7 @@ def judge(run: RunData, rules: Sequence[Rule] = RULES) -> Diagnosis:
         bounds=_bounds(run),
         html=diagnosis_html,
     )
+    return diagnosis if codes is None else _list_only(diagnosis, codes)
 
 
 def diagnose(
@@ -54,6 +58,7 @@ def diagnose(
     loss: str | None = None,
     overrides: Mapping[str, ParsedKey] | None = None,
     rules: Sequence[Rule] = RULES,
+    codes: Collection[str] | None = None,
 ) -> Diagnosis:
     """Diagnose one run: is it learning, is it overfitting, why do its loss and its accuracy disagree?
 
@@ -71,7 +76,8 @@ def diagnose(
         What the run's ``loss`` is, such as ``log_loss``, where the run does not tell.
     overrides : mapping of str to ParsedKey, optional
         Meaning of metric keys that are not known (see ``keys.parse_override``).
-    rules : sequence of Rule
+    rules, codes
+        As in :func:`judge`. What is not listed is not written either.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def diagnose(
             # Without its samples a run has fewer pictures, and writing takes away what is no longer wanted.
             read = store.read_run(run.run_id, tracking_uri=tracking_uri, with_samples=True)
             run = replace(run, samples=read.samples)
-        diagnosis = judge(run, rules)
+        diagnosis = judge(run, rules, codes=codes)
         if write:
             store.write_update(run, run_update(diagnosis), tracking_uri=tracking_uri)
         return diagnosis
@@ -102,6 +108,7 @@ def diagnose(
             loss=loss,
             overrides=overrides,
             rules=rules,
+            codes=codes,
             with_samples=True,
         )
     )
@@ -116,6 +123,7 @@ def diagnose_runs(
     loss: str | None = None,
     overrides: Mapping[str, ParsedKey] | None = None,
     rules: Sequence[Rule] = RULES,
+    codes: Collection[str] | None = None,
     with_samples: bool = False,
 ) -> Iterator[Diagnosis]:
     """Diagnose runs one after another, as they are read.
@@ -123,7 +131,7 @@ def diagnose_runs(
     Parameters
     ----------
     run_ids : iterable of str
-    write, tracking_uri, n_classes, loss, overrides, rules
+    write, tracking_uri, n_classes, loss, overrides, rules, codes
         As in :func:`diagnose`.
     with_samples : bool
         Whether to read the predictions of every sample; writing always does, because the pictures need them.
@@ -149,7 +157,7 @@ def diagnose_runs(
         with_samples=with_samples or write,
     )
     for run in runs:
-        yield diagnose(run, write=write, tracking_uri=tracking_uri, rules=rules)
+        yield diagnose(run, write=write, tracking_uri=tracking_uri, rules=rules, codes=codes)
 
 
 def compare(
@@ -158,6 +166,9 @@ def compare(
     experiment: str | None = None,
     write: bool = False,
     tracking_uri: str | None = None,
+    rules: Sequence[Rule] = RULES,
+    comparison_rules: Sequence[ComparisonRule] = COMPARISON_RULES,
+    codes: Collection[str] | None = None,
 ) -> Comparison:
     """Compare models across runs: which to take, and where the differences in their losses come from.
 
@@ -171,6 +182,12 @@ def compare(
         Whether to write the experiment's comparison run and its saved views.
     tracking_uri : str, optional
         MLflow's own by default.
+    rules : sequence of Rule
+        For runs that are given by id.
+    comparison_rules : sequence of ComparisonRule
+        The rules across runs.
+    codes : collection of str, optional
+        Codes of the findings to list, of the runs and of the comparison; all by default.
 
     Returns
     -------
@@ -190,7 +207,8 @@ def compare(
         raise InputError("nothing to compare: give run ids, or an experiment.")
     given = list(runs) if runs is not None else list(store.find_run_ids(experiment, tracking_uri=tracking_uri))
     ids = [run for run in given if isinstance(run, str)]
-    read = {d.run_id: d for d in diagnose_runs(ids, tracking_uri=tracking_uri, with_samples=True)} if ids else {}
+    judged = diagnose_runs(ids, tracking_uri=tracking_uri, rules=rules, with_samples=True) if ids else ()
+    read = {d.run_id: d for d in judged}
     known = [
         diagnosis
         for diagnosis in (read[run] if isinstance(run, str) else run for run in given)
@@ -202,7 +220,11 @@ def compare(
         )
     experiment_id = known[0].run.experiment_id
     name = store.experiment_name(experiment_id, tracking_uri=tracking_uri) if experiment_id else ""
-    comparison = replace(compare_diagnoses(known, name=name, experiment_id=experiment_id), html=comparison_html)
+    asked = [rule for rule in comparison_rules if codes is None or rule.code in codes]
+    comparison = compare_diagnoses(known, name=name, experiment_id=experiment_id, rules=asked)
+    comparison = replace(comparison, html=comparison_html)
+    if codes is not None:
+        comparison = _list_only_in_comparison(comparison, codes)
     if write:
         _write_comparison(comparison, tracking_uri)
     return comparison
@@ -236,6 +258,20 @@ def write_views(experiment: str, *, tracking_uri: str | None = None) -> Mapping[
     if not runs:
         raise InputError(f"experiment {experiment!r} has no runs to show.")
     return _write_views(runs[0].experiment_id, runs, tracking_uri)
+
+
+def _list_only(diagnosis: Diagnosis, codes: Collection[str]) -> Diagnosis:
+    """Leave findings out of a diagnosis; what was concluded from them stays."""
+    listed = tuple(f for f in diagnosis.findings if f.code in codes)
+    return replace(diagnosis, findings=listed, headline=headline(diagnosis.verdict, listed))
+
+
+def _list_only_in_comparison(comparison: Comparison, codes: Collection[str]) -> Comparison:
+    return replace(
+        comparison,
+        rows=tuple(replace(row, findings=tuple(c for c in row.findings if c in codes)) for row in comparison.rows),
+        diagnoses=tuple(_list_only(d, codes) for d in comparison.diagnoses),
+    )
 
 
 def _write_comparison(comparison: Comparison, tracking_uri: str | None) -> None:

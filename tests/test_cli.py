@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import mlflow
 import numpy as np
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from lossacc_mlflow.cli import EXIT_ERROR_OF_OURS, EXIT_FINDINGS, EXIT_INPUT, EXIT_STORE, main
 from lossacc_mlflow.comparison import COMPARISON_RULES
+from lossacc_mlflow.render import render_manual
 from lossacc_mlflow.rules import RULES
 from tests.builders import falling
 from tests.conftest import Tracking
@@ -71,6 +73,70 @@ def test_selection_lists_fewer_findings_and_keeps_the_verdict(overfitting_csv: P
     assert found["verdict"] == "overfitting"
 
 
+@pytest.fixture
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file in the working directory, which no rise is too large for and which hides DIS rules."""
+    monkeypatch.chdir(tmp_path)
+    text = 'ignore = ["DIS"]\nfail_on = "note"\n[rules.FIT001]\nmax_rise = 99\n[rules.CMP001]\nmax_reversed = 7\n'
+    return _write_csv(tmp_path / "lossacc.toml", text)
+
+
+def test_settings_of_a_file_and_flags_above_them(overfitting_csv: Path, settings_file: Path) -> None:
+    def codes(*flags: object) -> set[str]:
+        result = _lossacc("diagnose", "--file", overfitting_csv, "--format", "json", *flags)
+        assert result.stderr == ""
+        return {f["code"] for f in json.loads(result.stdout)["findings"]}
+
+    found = json.loads(_lossacc("diagnose", "--file", overfitting_csv, "--format", "jsonl").stdout)
+    assert found["verdict"] != "overfitting"
+    assert codes() == {rule.code for rule in RULES if not rule.code.startswith("DIS")}
+    assert codes("--ignore", "LOG,TRN,FIT002") == {c for c in codes() if c.startswith("FIT")} - {"FIT002"}
+    assert codes("--select", "DIS001,FIT") == {"DIS001", *(c for c in codes() if c.startswith("FIT"))}
+    told = _lossacc("diagnose", "--file", overfitting_csv)
+    assert str(settings_file) in told.stderr
+    assert told.exit_code == EXIT_FINDINGS
+    assert _lossacc("diagnose", "--file", overfitting_csv, "--fail-on", "never").exit_code == 0
+    other = _write_csv(settings_file.parent / "other.toml", "[rules.FIT001]\nmax_rise = 0.1\n")
+    line = _lossacc("diagnose", "--file", overfitting_csv, "--format", "jsonl", "--config", other)
+    assert json.loads(line.stdout)["verdict"] == "overfitting"
+
+
+def test_what_is_not_selected_does_not_fail(overfitting_csv: Path) -> None:
+    assert _lossacc("diagnose", "--file", overfitting_csv, "--fail-on", "note", "--select", "LOG001").exit_code == 0
+
+
+def test_explain_shows_what_is_set_and_where(settings_file: Path) -> None:
+    default = _lossacc("explain", "FIT001", "--config", _write_csv(settings_file.parent / "empty.toml", "")).output
+    explained = _lossacc("explain", "FIT001").output
+    assert default == render_manual(next(rule for rule in RULES if rule.code == "FIT001")) + "\n"
+    assert "default |" not in default
+    assert str(settings_file) in explained
+    row = next(line for line in explained.splitlines() if line.startswith("| max_rise"))
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["max_rise", "99", "0.1"]
+    assert str(settings_file) not in _lossacc("explain", "TRN001").output
+
+
+def test_a_settings_file_that_cannot_be_meant(overfitting_csv: Path, settings_file: Path) -> None:
+    settings_file.write_text("[rules.FIT001]\nmax_raise = 1\n")
+    for arguments in (("diagnose", "--file", overfitting_csv), ("compare", "x"), ("explain", "FIT001")):
+        result = _lossacc(*arguments)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (EXIT_INPUT, "", 1)
+        assert f"{settings_file}: rules.FIT001: there is no threshold 'max_raise'" in result.stderr
+
+
+def test_junit(overfitting_csv: Path, tmp_path: Path) -> None:
+    def failures(*flags: object) -> int:
+        out = tmp_path / "junit.xml"
+        result = _lossacc("diagnose", "--file", overfitting_csv, "--format", "junit", "--output", out, *flags)
+        root = ET.parse(out).getroot()  # noqa: S314  (what was just written)
+        assert len(root.findall("testsuite/testcase")) == len(RULES)
+        assert (result.exit_code == EXIT_FINDINGS) == bool(flags and int(root.get("failures", "")))
+        return int(root.get("failures", ""))
+
+    assert 0 < failures() == failures("--fail-on", "warning") <= failures("--fail-on", "note")
+    assert failures("--fail-on", "error") == failures("--fail-on", "never") == 0
+
+
 def test_output_goes_to_a_file(overfitting_csv: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     result = _lossacc("diagnose", "--file", overfitting_csv, "--format", "json", "--output", out)
@@ -113,6 +179,7 @@ def test_bad_files(tmp_path: Path, text: str, code: int, told: str) -> None:
         (["diagnose", "x", "--loss", "nonsense"], EXIT_INPUT, "log_loss"),
         (["diagnose", "x", "--format", "yaml"], EXIT_INPUT, "yaml"),
         (["diagnose", "x", "--select", "NO1"], EXIT_INPUT, "NO1"),
+        (["diagnose", "x", "--config", "nowhere.toml"], EXIT_INPUT, "nowhere.toml"),
         (["compare"], EXIT_INPUT, "--experiment"),
         (["clean"], EXIT_INPUT, "--experiment"),
         (["explain"], EXIT_INPUT, "FIT001"),
@@ -163,6 +230,41 @@ def test_runs_in_a_store(sqlite_store: Tracking) -> None:
     assert not sqlite_store.files(run_id)
 
 
+def test_what_is_switched_off_is_not_written_and_comparison_rules_are_configured(
+    sqlite_store: Tracking, settings_file: Path
+) -> None:
+    settings_file.write_text('ignore = ["FIT001"]\n[rules.CMP001]\nmax_reversed = 7\n')
+    store = ("--tracking-uri", sqlite_store.uri)
+    run_id = sqlite_store.new_run()
+    rising = falling(15, 2.0, 0.3) + list(np.linspace(0.31, 0.6, 25))
+    for i, (train, validation) in enumerate(zip(falling(40, 2.0, 0.02), rising, strict=True)):
+        sqlite_store.client.log_metric(run_id, "loss", train, step=i)
+        sqlite_store.client.log_metric(run_id, "val_loss", validation, step=i)
+    assert _lossacc("diagnose", run_id, "--write", *store).exit_code == 0
+    tags = sqlite_store.client.get_run(run_id).data.tags
+    assert tags["lossacc.verdict"] == "overfitting"
+    assert "FIT001" not in tags["lossacc.findings"]
+    files = sqlite_store.files(run_id)
+    assert "FIT001" not in {f["code"] for f in json.loads(files["lossacc/findings.json"])["findings"]}
+    assert b">FIT001<" not in files["lossacc/report.html"]
+    assert "FIT001" not in tags["mlflow.note.content"]
+    assert _lossacc("diagnose", run_id, "--write", "--select", "ALL", *store).exit_code == 0
+    assert "FIT001" in sqlite_store.client.get_run(run_id).data.tags["lossacc.findings"]
+    assert b">FIT001<" in sqlite_store.files(run_id)["lossacc/report.html"]
+
+    other = sqlite_store.new_run("other")
+    for accuracy, loss, run in ((0.9, 0.5, run_id), (0.8, 0.1, other)):
+        sqlite_store.client.log_metric(run, "val_accuracy", accuracy, step=39)
+        sqlite_store.client.log_metric(run, "val_loss", loss, step=39)
+    compared = json.loads(_lossacc("compare", run_id, other, "--format", "json", *store).stdout)
+    order = next(f for f in compared["findings"] if f["code"] == "CMP001")
+    assert (order["status"], order["evidence"][0]["threshold"]) == ("clear", 7)
+    assert not any("FIT001" in row["findings"] for row in compared["rows"])
+    default = json.loads(_lossacc("compare", run_id, other, "--format", "json", "--select", "FIT", *store).stdout)
+    assert default["findings"] == []
+    assert any("FIT001" in row["findings"] for row in default["rows"])
+
+
 @pytest.mark.parametrize("code", [rule.code for rule in (*RULES, *COMPARISON_RULES)])
 def test_every_rule_has_a_manual(code: str) -> None:
     result = _lossacc("explain", code.lower())
@@ -182,7 +284,7 @@ def test_an_error_of_ours_says_so(monkeypatch: pytest.MonkeyPatch, overfitting_c
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("lossacc_mlflow.cli.read_curve_file", broken)
+    monkeypatch.setattr("lossacc_mlflow.cli.commands.read_curve_file", broken)
     result = _lossacc("diagnose", "--file", overfitting_csv)
     assert result.exit_code == EXIT_ERROR_OF_OURS
     assert "an error of ours" in result.stderr

@@ -24,7 +24,7 @@ from tests.conftest import Tracking
 _CURVES = {
     "train_loss": falling(40, 2.0, 0.02),
     "val_loss": falling(15, 2.0, 0.3) + list(np.linspace(0.31, 0.5, 25)),
-    "train_accuracy": list(np.linspace(0.4, 1.0, 40)),
+    "train_accuracy": list(1 - 0.3 * np.array(falling(40, 2.0, 0.02))),
     "val_accuracy": list(np.linspace(0.4, 0.93, 40)),
 }
 

@@ -1,43 +1,25 @@
-"""The ``lossacc`` command."""
+"""The commands of ``lossacc``, and what their errors look like."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from lossacc_mlflow import __version__, pipeline, store
-from lossacc_mlflow.comparison import COMPARISON_RULES
+from lossacc_mlflow.cli.output import DIAGNOSIS_FORMATS, output_stream, say_diagnoses, with_progress
 from lossacc_mlflow.curves import LOSS_METRICS
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.files import read_curve_file
-from lossacc_mlflow.keys import ParsedKey, find_metric, parse_override
+from lossacc_mlflow.keys import find_metric, parse_override
 from lossacc_mlflow.outputs import comparison_page
-from lossacc_mlflow.records import Diagnosis, Level
-from lossacc_mlflow.render import (
-    TABLE_COLUMNS,
-    render_comparison_json,
-    render_comparison_text,
-    render_json,
-    render_jsonl,
-    render_manual,
-    render_table,
-    render_text,
-)
-from lossacc_mlflow.rules import RULES
+from lossacc_mlflow.records import Diagnosis
+from lossacc_mlflow.render import render_comparison_json, render_comparison_text, render_manual
+from lossacc_mlflow.settings import FAIL_ON, FailOn, Settings, levels_at, read_settings
 
 __all__ = ["EXIT_ERROR_OF_OURS", "EXIT_FINDINGS", "EXIT_INPUT", "EXIT_STORE", "main"]
 
 EXIT_FINDINGS, EXIT_INPUT, EXIT_STORE, EXIT_ERROR_OF_OURS = 1, 2, 3, 4
-
-_LEVELS: tuple[Level, ...] = get_args(Level)
-_MAX_IN_FULL = 3
 
 
 class _Commands(click.Group):
@@ -84,6 +66,17 @@ _experiment = click.option("--experiment", metavar="NAME_OR_ID", help="All runs 
 _write = click.option("--write/--no-write", default=False, help="Attach the result in MLflow; by default only read.")
 _output = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write there, not to stdout.")
 _run_ids = click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
+_config = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Thresholds and selection; by default the nearest lossacc.toml, or pyproject.toml with [tool.lossacc], "
+    "from here upwards.",
+)
+_select = click.option(
+    "--select", metavar="CODES", help="List only these rules, such as FIT001,DIS or ALL; instead of the settings'."
+)
+_ignore = click.option("--ignore", metavar="CODES", help="Do not list these rules either.")
 
 
 @main.command()
@@ -96,17 +89,17 @@ _run_ids = click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1)
 @click.option("--n-classes", type=click.IntRange(min=2), help="Number of classes, where the run does not tell.")
 @click.option("--loss", metavar="NAME", help="What the logged loss is, such as log_loss, where the run does not tell.")
 @_write
-@click.option("--format", "format_", type=click.Choice(["text", "json", "jsonl"]), default="text", show_default=True)
+@click.option("--format", "format_", type=click.Choice(DIAGNOSIS_FORMATS), default="text", show_default=True)
 @_output
 @click.option(
     "--fail-on",
-    type=click.Choice(["never", *reversed(_LEVELS)]),
-    default="never",
-    show_default=True,
-    help="Exit with 1 when a finding of this level or above is flagged.",
+    type=click.Choice(FAIL_ON),
+    show_default="never",
+    help="Exit with 1 when a listed finding of this level or above is flagged.",
 )
-@click.option("--select", metavar="CODES", help="List only these rules, such as FIT001,DIS or TRN.")
-@click.option("--ignore", metavar="CODES", help="Do not list these rules.")
+@_config
+@_select
+@_ignore
 @_tracking_uri
 def diagnose(
     run_ids: tuple[str, ...],
@@ -120,7 +113,8 @@ def diagnose(
     write: bool,
     format_: str,
     output: Path | None,
-    fail_on: str,
+    fail_on: FailOn | None,
+    config: Path | None,
     select: str | None,
     ignore: str | None,
     tracking_uri: str | None,
@@ -128,27 +122,33 @@ def diagnose(
     """Diagnose runs in MLflow, or curves in a file.
 
     With --format json, one run gives an object, an experiment or several runs an array; with jsonl each run is one
-    line. The verdict always comes from all rules; --select and --ignore choose which findings are listed.
+    line; with junit each run is a test suite, in which findings at or above --fail-on (without it, warnings) fail.
+
+    Thresholds, 'select', 'ignore' and 'fail_on' can be set in lossacc.toml or under [tool.lossacc] in pyproject.toml.
+    The verdict always comes from all rules; what is not selected is not listed, not written, and fails nothing.
     """
     _check_sources(run_ids, experiment, filter_string, file, group_by, write=write)
-    overrides = dict(parse_override(key) for key in keys)
+    settings = _settings(config, select, ignore, fail_on)
+    options: dict[str, Any] = {"n_classes": n_classes, "loss": loss, "overrides": dict(map(parse_override, keys))}
     if loss is not None and find_metric(loss) is None:
         raise InputError(f"--loss {loss!r} is no loss that is known; there is {', '.join(LOSS_METRICS)}.")
-    ids = () if file is not None else _ids(run_ids, experiment, filter_string, tracking_uri)
     if file is not None:
-        made: Iterator[Diagnosis] = _diagnose_file(file, group_by, overrides, n_classes, loss)
+        made = _diagnose_file(file, group_by, settings, **options)
         total = None
     else:
-        options: dict[str, Any] = {"n_classes": n_classes, "loss": loss, "overrides": overrides}
-        made = pipeline.diagnose_runs(ids, write=write, tracking_uri=tracking_uri, **options)
+        ids = _ids(run_ids, experiment, filter_string, tracking_uri)
+        options |= {"rules": settings.rules, "codes": settings.codes, "tracking_uri": tracking_uri}
+        made = pipeline.diagnose_runs(ids, write=write, **options)
         total = len(ids)
-    keep = _selection(select, ignore)
     single = len(run_ids) == 1 or (file is not None and group_by is None)
-    with _output_stream(output) as say:
-        worst = _report(_progress(made, total), keep, format_, say, single=single)
-    if not write and file is None and format_ == "text":
-        click.echo("Nothing was written; --write attaches this to the runs.", err=True)
-    if fail_on != "never" and worst is not None and _LEVELS.index(worst) <= _LEVELS.index(_level(fail_on)):
+    failing = levels_at(settings.fail_on or "warning")
+    with output_stream(output) as say:
+        flagged = say_diagnoses(with_progress(made, total), format_, say, single=single, failing=failing)
+    if format_ == "text":
+        _tell_about(settings)
+        if not write and file is None:
+            click.echo("Nothing was written; --write attaches this to the runs.", err=True)
+    if flagged.intersection(levels_at(settings.fail_on or "never")):
         raise click.exceptions.Exit(EXIT_FINDINGS)
 
 
@@ -158,6 +158,9 @@ def diagnose(
 @click.option("--format", "format_", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 @_output
 @_write
+@_config
+@_select
+@_ignore
 @_tracking_uri
 def compare(
     run_ids: tuple[str, ...],
@@ -165,36 +168,55 @@ def compare(
     format_: str,
     output: Path | None,
     write: bool,
+    config: Path | None,
+    select: str | None,
+    ignore: str | None,
     tracking_uri: str | None,
 ) -> None:
-    """Compare models across runs: which to take, and where their losses differ."""
+    """Compare models across runs: which to take, and where their losses differ.
+
+    Thresholds, 'select' and 'ignore' can be set in lossacc.toml or under [tool.lossacc] in pyproject.toml.
+    """
     if bool(run_ids) == bool(experiment):
         raise InputError("give either run ids or --experiment.")
+    settings = _settings(config, select, ignore)
     ids = _ids(run_ids, experiment, "", tracking_uri)
-    comparison = pipeline.compare(list(ids), write=write, tracking_uri=tracking_uri)
-    with _output_stream(output) as say:
+    comparison = pipeline.compare(
+        list(ids),
+        write=write,
+        tracking_uri=tracking_uri,
+        rules=settings.rules,
+        comparison_rules=settings.comparison_rules,
+        codes=settings.codes,
+    )
+    with output_stream(output) as say:
         if format_ == "json":
             say(render_comparison_json(comparison))
         elif format_ == "html":
             say(comparison_page(comparison))
         else:
             say(render_comparison_text(comparison))
-    if not write and format_ == "text":
-        click.echo("Nothing was written; --write makes or updates the experiment's comparison run.", err=True)
+    if format_ == "text":
+        _tell_about(settings)
+        if not write:
+            click.echo("Nothing was written; --write makes or updates the experiment's comparison run.", err=True)
 
 
 @main.command()
 @click.argument("code", required=False)
 @click.option("--all", "all_", is_flag=True, help="The manuals of all rules.")
-def explain(code: str | None, all_: bool) -> None:
-    """Print the manual of a rule, with its thresholds."""
-    rules = {rule.code: rule for rule in (*RULES, *COMPARISON_RULES)}
+@_config
+def explain(code: str | None, all_: bool, config: Path | None) -> None:
+    """Print the manual of a rule, with its thresholds as they are set in lossacc.toml or pyproject.toml."""
+    settings = read_settings(config)
+    rules = {rule.code: rule for rule in (*settings.rules, *settings.comparison_rules)}
     if all_ == (code is not None):
         raise InputError(f"name a rule, or pass --all. There is {', '.join(rules)}.")
     wanted = list(rules) if code is None else [code.upper()]
     if wanted[0] not in rules:
         raise InputError(f"there is no rule {code!r}. There is {', '.join(rules)}.")
-    click.echo("\n\n".join(render_manual(rules[name]).rstrip() for name in wanted))
+    source = str(settings.source or "")
+    click.echo("\n\n".join(render_manual(rules[name], source=source) for name in wanted))
 
 
 @main.command()
@@ -257,89 +279,26 @@ def _ids(
     return ids
 
 
+def _settings(config: Path | None, select: str | None, ignore: str | None, fail_on: FailOn | None = None) -> Settings:
+    """What the settings file says, under what the flags say."""
+    return read_settings(config).override(select=_codes(select) or None, ignore=_codes(ignore), fail_on=fail_on)
+
+
+def _codes(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part.strip()]
+
+
+def _tell_about(settings: Settings) -> None:
+    """Name the settings file: one that lies in a folder above can come as a surprise."""
+    if settings.source is not None:
+        click.echo(f"With the settings of {settings.source}.", err=True)
+
+
 def _diagnose_file(
-    file: Path, group_by: str | None, overrides: dict[str, ParsedKey], n_classes: int | None, loss: str | None
+    file: Path,
+    group_by: str | None,
+    settings: Settings,
+    **options: Any,  # noqa: ANN401  (options of read_curve_file)
 ) -> Iterator[Diagnosis]:
-    runs = read_curve_file(file, group_by=group_by, overrides=overrides, n_classes=n_classes, loss=loss)
-    return map(pipeline.judge, runs)
-
-
-def _selection(select: str | None, ignore: str | None) -> Callable[[str], bool]:
-    """Whether a code is to be listed; codes may be given by their first letters."""
-    known = [rule.code for rule in RULES]
-    chosen = [part.strip().upper() for part in (select or "").split(",") if part.strip()]
-    dropped = [part.strip().upper() for part in (ignore or "").split(",") if part.strip()]
-    for part in (*chosen, *dropped):
-        if not any(code.startswith(part) for code in known):
-            raise InputError(f"there is no rule {part!r}. There is {', '.join(known)}.")
-    return lambda code: (not chosen or code.startswith(tuple(chosen))) and not code.startswith(tuple(dropped) or ("-",))
-
-
-def _report(
-    diagnoses: Iterator[Diagnosis],
-    keep: Callable[[str], bool],
-    format_: str,
-    say: Callable[[str], None],
-    *,
-    single: bool,
-) -> Level | None:
-    """Say every diagnosis in the wanted form; returns the gravest level that was flagged."""
-    kept: list[Diagnosis] = []
-    levels: set[Level] = set()
-    for diagnosis in diagnoses:
-        shown = replace(diagnosis, findings=tuple(f for f in diagnosis.findings if keep(f.code)))
-        levels.update(f.level for f in shown.flagged)
-        if format_ == "jsonl":
-            say(render_jsonl(shown))
-        else:
-            kept.append(shown)
-    if format_ == "json":
-        say(render_json(kept[0]) if single and kept else f"[{', '.join(map(render_json, kept))}]")
-    elif format_ == "text":
-        for text in _texts(kept):
-            say(text)
-    return min(levels, key=_LEVELS.index, default=None)
-
-
-def _texts(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
-    """A few diagnoses in full; many as a table."""
-    if len(diagnoses) <= _MAX_IN_FULL:
-        yield from map(render_text, diagnoses)
-        return
-    table = Table(*TABLE_COLUMNS, box=None, pad_edge=False)
-    for row in render_table(diagnoses):
-        table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 160, no_color=True, highlight=False, markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    yield capture.get().rstrip()
-    yield "'lossacc diagnose RUN_ID' shows the findings of one run in full."
-
-
-def _progress(diagnoses: Iterator[Diagnosis], total: int | None) -> Iterator[Diagnosis]:
-    """Pass diagnoses through under a progress bar; none in a pipe, and none for something quick."""
-    console = Console(stderr=True)
-    if not console.is_terminal or (total is not None and total < 2):
-        yield from diagnoses
-        return
-    columns = (TextColumn("diagnosing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(diagnoses, total=total)
-
-
-@contextmanager
-def _output_stream(output: Path | None) -> Iterator[Callable[[str], None]]:
-    """Where to say something: stdout, or a file that appears only when it is complete."""
-    if output is None:
-        yield click.echo
-        return
-    said: list[str] = []
-    yield said.append
-    try:
-        output.write_text("\n".join(said) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}.") from error
-
-
-def _level(name: str) -> Level:
-    return next(level for level in _LEVELS if level == name)
+    rules, codes = settings.rules, frozenset(settings.codes)
+    return (pipeline.judge(run, rules, codes=codes) for run in read_curve_file(file, group_by=group_by, **options))
