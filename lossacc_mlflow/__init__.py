@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lossacc_mlflow.bounds import loss_bounds
     from lossacc_mlflow.errors import InputError, LossaccError, StoreError
     from lossacc_mlflow.loggers.base import log_curves, log_predictions
+    from lossacc_mlflow.monitor import Alarm, Judgement, Monitor
     from lossacc_mlflow.pairing import compare_predictions
     from lossacc_mlflow.pipeline import compare, diagnose, judge
     from lossacc_mlflow.predictions import summarize_predictions
@@ -28,28 +29,35 @@ if TYPE_CHECKING:
         PredictionSummary,
         RunData,
     )
+    from lossacc_mlflow.settings import Settings, load_rules, read_settings
     from lossacc_mlflow.store import read_run
 
 __all__ = [
+    "Alarm",
     "Comparison",
     "Curve",
     "Diagnosis",
     "Finding",
     "InputError",
+    "Judgement",
     "LossBounds",
     "LossaccError",
+    "Monitor",
     "PairedComparison",
     "PredictionSummary",
     "RunData",
+    "Settings",
     "StoreError",
     "compare",
     "compare_predictions",
     "diagnose",
     "judge",
+    "load_rules",
     "log_curves",
     "log_predictions",
     "loss_bounds",
     "read_run",
+    "read_settings",
     "summarize_predictions",
 ]
 
@@ -59,6 +67,7 @@ _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),
     "loggers.base": ("log_curves", "log_predictions"),
+    "monitor": ("Alarm", "Judgement", "Monitor"),
     "pairing": ("compare_predictions",),
     "pipeline": ("compare", "diagnose", "judge"),
     "predictions": ("summarize_predictions",),
@@ -72,6 +81,7 @@ _HOMES = {
         "PredictionSummary",
         "RunData",
     ),
+    "settings": ("Settings", "load_rules", "read_settings"),
     "store": ("read_run",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

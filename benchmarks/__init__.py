@@ -1,0 +1,1 @@
+"""How right and how fast the judge of training curves is, beside its peers; see docs/benchmarks.md."""
