@@ -1,25 +1,29 @@
 """Hold what a job left in the store of this folder against what it must leave.
 
-Usage: ``check_job.py EXPERIMENT N_MODELS``
+Usage: ``check_job.py EXPERIMENT N_MODELS``, with the root of the project on the PYTHONPATH: it declares what must be
+found.
 """
 
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import lossacc_mlflow
+from experiments.job import find_deviations
 from lossacc_mlflow import store
 
 STORE = f"sqlite:///{Path('mlflow.db').resolve()}"
-PICTURES = ("curves", "loss_accuracy_plane", "reliability", "loss_concentration", "confusion", "note")
-OTHERS = ("report.html", "findings.json", "diagnostics.json", "worst_predictions.csv")
-ARTIFACTS = (*OTHERS, *(f"{name}.png" for name in PICTURES))
-COMPARISON_PICTURES = ("curves_overlay.png", "loss_accuracy_plane.png", "attribution.png", "note.png")
+OF_CURVES = ("report.html", "findings.json", "diagnostics.json", "curves.png", "note.png")
+PICTURES_OF_PREDICTIONS = ("loss_accuracy_plane.png", "reliability.png", "loss_concentration.png", "confusion.png")
+OF_PREDICTIONS = ("worst_predictions.csv", *PICTURES_OF_PREDICTIONS)
+COMPARISON_PICTURES = ("curves_overlay.png", "loss_accuracy_plane.png", "note.png")
 COMPARISON = ("comparison.html", "comparison.csv", "comparison.json", "pairs.csv", *COMPARISON_PICTURES)
-TAGS = ("verdict", "discrepancy", "status", "version", "fingerprint", "samples.validation", "samples.test")
+TAGS = ("verdict", "discrepancy", "status", "version", "fingerprint")
+TAGS_OF_PREDICTIONS = ("samples.validation", "samples.test")
 
 
 def everything(client: MlflowClient, experiment_id: str) -> Mapping[str, object]:
@@ -40,18 +44,24 @@ def files(run: Run) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def has_predictions(run: Run) -> bool:
+    """Whether the model could predict: one that ended in NaN cannot."""
+    lost = run.data.tags["lossacc.verdict"] == "diverged" and "TRN001" in run.data.tags["lossacc.findings"]
+    return not lost
+
+
 def check_child(run: Run) -> None:
     """A model's run has its curves, predictions, verdict, metrics, pictures and note."""
-    name, kept = run.info.run_name, files(run)
-    for tag in TAGS:
+    name, kept, predicts = run.info.run_name, files(run), has_predictions(run)
+    for tag in (*TAGS, *(TAGS_OF_PREDICTIONS if predicts else ())):
         assert run.data.tags.get(f"lossacc.{tag}"), f"{name} has no tag lossacc.{tag}"
     assert run.data.tags["lossacc.status"] == "ok", f"{name}: {run.data.tags['lossacc.status']}"
     assert "mlflow.note.content" in run.data.tags, f"{name} has no note"
-    missing = [a for a in ARTIFACTS if f"lossacc/{a}" not in kept]
+    missing = [a for a in (*OF_CURVES, *(OF_PREDICTIONS if predicts else ())) if f"lossacc/{a}" not in kept]
     assert not missing, f"{name} has no {missing}"
     assert len(kept["lossacc/report.html"]) <= 500_000, f"the report of {name} is too large"
     metrics = [key for key in run.data.metrics if key.startswith("lossacc/")]
-    assert 8 <= len(metrics) <= 15, f"{name} has {len(metrics)} metrics of ours"
+    assert (8 if predicts else 4) <= len(metrics) <= 15, f"{name} has {len(metrics)} metrics of ours"
     assert [data.dataset.name for data in run.inputs.dataset_inputs], f"{name} has no data set"
 
 
@@ -67,7 +77,9 @@ def main() -> None:
         check_child(child)
     comparison = store.comparison_run_id(experiment_id, create=False, tracking_uri=STORE)
     assert comparison is not None, "there is no comparison run"
-    missing = [a for a in COMPARISON if f"lossacc/{a}" not in files(client.get_run(comparison))]
+    explained = ["attribution.png"] if sum(has_predictions(child) for child in children) > 1 else []
+    kept = files(client.get_run(comparison))
+    missing = [a for a in (*COMPARISON, *explained) if f"lossacc/{a}" not in kept]
     assert not missing, f"the comparison has no {missing}"
     before = everything(client, experiment_id)
     diagnoses = [lossacc_mlflow.diagnose(run.info.run_id, write=True, tracking_uri=STORE) for run in children]
@@ -75,6 +87,9 @@ def main() -> None:
     after = everything(client, experiment_id)
     changed = [run_id for run_id in before if before[run_id] != after.get(run_id)]
     assert not changed, f"diagnosing twice changed {changed}"
+    expected = getattr(import_module(f"experiments.{experiment}"), "EXPECTED", {})
+    deviations = find_deviations(diagnoses, expected)
+    assert not deviations, "\n".join(deviations)
     print(f"{n_models} runs of '{experiment}' have what they must have, and a second diagnosis changes nothing.")
 
 

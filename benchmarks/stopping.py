@@ -19,7 +19,7 @@ __all__ = ["STOPPING_PEERS", "Stop", "render_stopping", "stop_all"]
 STOPPING_PEERS = tuple(peer for peer in PEERS if peer.stops is not None and peer.question == "overfit")
 """Peers that watch a training."""
 
-_DECIDES_ALARMS = ("TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
+_DECIDES_ALARMS = ("LOG008", "TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
 """Rules on which the verdicts that are alarms depend; the others would only cost time."""
 
 

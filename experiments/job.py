@@ -3,22 +3,25 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isfinite
 
 import mlflow
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import lossacc_mlflow
-from experiments.data import N_CLASSES
-from experiments.models import Parts, Recipe, TrainedModel
-from lossacc_mlflow.records import Comparison, Diagnosis
+from experiments.data import DataSet
+from experiments.models import Recipe, TrainedModel
+from lossacc_mlflow.records import Comparison, Diagnosis, Verdict
 from lossacc_mlflow.views import CURVES_VIEW, experiment_link
 
-__all__ = ["run_job"]
+__all__ = ["Expected", "find_deviations", "run_job"]
 
 _UNITS = {
     "epoch": "epoch",
@@ -29,8 +32,25 @@ _UNITS = {
 }
 
 
-def run_job(experiment: str, recipes: Mapping[str, Recipe], parts: Parts) -> Comparison:
-    """Train, log, diagnose and compare models, and print the table and the link.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the diagnosis of a run must say.
+
+    Parameters
+    ----------
+    verdict : str
+    codes : tuple of str
+        The rules that must be flagged; every other one must not.
+    """
+
+    verdict: Verdict
+    codes: tuple[str, ...] = ()
+
+
+def run_job(
+    experiment: str, recipes: Mapping[str, Recipe], data: DataSet, expected: Mapping[str, Expected] | None = None
+) -> Comparison:
+    """Train, log, diagnose and compare models, print the table and the link, and check what came out.
 
     Parameters
     ----------
@@ -38,17 +58,25 @@ def run_job(experiment: str, recipes: Mapping[str, Recipe], parts: Parts) -> Com
         Name of the MLflow experiment. ``mlflow run`` decides that itself; it is then not used.
     recipes : mapping of str to callable
         How to train each model, by the name of its run.
-    parts : mapping of split to Part
+    data : DataSet
+        What the recipes are given.
+    expected : mapping of str to Expected, optional
+        What must be found about the runs, by name.
 
     Returns
     -------
     Comparison
         Of these models; earlier runs of the experiment are left out.
+
+    Raises
+    ------
+    SystemExit
+        If something else was found; the message says what.
     """
     # In a pipe rich would fold everything into 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 132)
     with _parent_run(experiment) as parent:
-        diagnoses = [_train_and_diagnose(name, recipe, parts) for name, recipe in _with_progress(recipes, console)]
+        diagnoses = [_train_and_diagnose(name, recipe, data) for name, recipe in _with_progress(recipes, console)]
         comparison = lossacc_mlflow.compare(diagnoses, write=True)
     console.print(_table(comparison))
     for sentence in comparison.recommendation:
@@ -56,7 +84,42 @@ def run_job(experiment: str, recipes: Mapping[str, Recipe], parts: Parts) -> Com
     console.print(f"Charts, reports and pictures: {_link(parent)}", soft_wrap=True)
     if not mlflow.get_tracking_uri().startswith("http"):
         console.print(f"once this runs: mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}", soft_wrap=True)
+    deviations = find_deviations(comparison.diagnoses, expected or {})
+    if deviations:
+        raise SystemExit("\n".join(["This is not what must come out:", *deviations]))
     return comparison
+
+
+def find_deviations(diagnoses: Sequence[Diagnosis], expected: Mapping[str, Expected]) -> tuple[str, ...]:
+    """Hold diagnoses against what they must say.
+
+    Parameters
+    ----------
+    diagnoses : sequence of Diagnosis
+    expected : mapping of str to Expected
+        By the name of the run; other runs are not looked at.
+
+    Returns
+    -------
+    tuple of str
+        One sentence for each verdict and each code that differs, with what was found instead.
+    """
+    found = {d.run_name: d for d in diagnoses}
+    deviations = [f"'{name}' was not diagnosed." for name in expected if name not in found]
+    for name, wanted in expected.items():
+        if name not in found:
+            continue
+        diagnosis = found[name]
+        if diagnosis.verdict != wanted.verdict:
+            deviations.append(f"'{name}': the verdict must be {wanted.verdict}; it is {diagnosis.verdict}.")
+        for finding in diagnosis.findings:
+            flagged, must = finding.status == "flagged", finding.code in wanted.codes
+            if flagged != must:
+                wish = "must be flagged" if must else "must not be flagged"
+                deviations.append(f"'{name}': {finding.code} {wish}; it is {finding.status}: {finding.message}")
+        missing = set(wanted.codes) - {finding.code for finding in diagnosis.findings}
+        deviations += [f"'{name}': {code} must be flagged; there is no such rule." for code in sorted(missing)]
+    return tuple(deviations)
 
 
 def _link(parent: mlflow.ActiveRun) -> str:
@@ -87,32 +150,36 @@ def _with_progress(recipes: Mapping[str, Recipe], console: Console) -> Iterator[
             progress.advance(task)
 
 
-def _train_and_diagnose(name: str, recipe: Recipe, parts: Parts) -> Diagnosis:
+def _train_and_diagnose(name: str, recipe: Recipe, data: DataSet) -> Diagnosis:
     with mlflow.start_run(run_name=name, nested=True) as run:
-        _log_data(parts)
-        _log_model(recipe(parts), parts)
+        model = recipe(data)
+        _log_data(model.data)
+        _log_model(model)
     return lossacc_mlflow.diagnose(run.info.run_id, write=True)
 
 
-def _log_data(parts: Parts) -> None:
-    for split, part in parts.items():
-        dataset = mlflow.data.from_numpy(part.X, targets=part.y, name=f"digits-{split}")
+def _log_data(data: DataSet) -> None:
+    for split, part in data.parts.items():
+        dataset = mlflow.data.from_numpy(part.X, targets=part.y, name=f"{data.name}-{split}")
         mlflow.log_input(dataset, context=split)
 
 
-def _log_model(model: TrainedModel, parts: Parts) -> None:
+def _log_model(model: TrainedModel) -> None:
+    data, curves = model.data, model.curves
     mlflow.log_params(dict(model.params))
-    curves = model.curves
+    mlflow.log_metrics({f"baseline_{name}": value for name, value in model.baseline.items()})
     lossacc_mlflow.log_curves(
         {key: value.tolist() for key, value in curves.values.items()},
         step=curves.step.tolist(),
         step_unit=curves.step_unit,
         loss="log_loss",
-        n_classes=N_CLASSES,
-        class_counts=Counter(str(digit) for digit in parts["train"].y),
+        n_classes=len(data.classes),
+        class_counts=Counter(data.classes[index] for index in data.parts["train"].y),
     )
     for split, proba in model.proba.items():
-        lossacc_mlflow.log_predictions(parts[split].y, proba, split, sample_id=parts[split].sample_id.tolist())
+        part = data.parts[split]
+        labels = np.take(data.classes, part.y)
+        lossacc_mlflow.log_predictions(labels, proba, split, sample_id=part.sample_id.tolist(), labels=data.classes)
 
 
 def _table(comparison: Comparison) -> Table:
@@ -126,10 +193,16 @@ def _table(comparison: Comparison) -> Table:
     for row in comparison.rows:
         table.add_row(
             row.name,
-            "-" if row.accuracy is None else f"{row.accuracy:.2%}",
-            "-" if row.loss is None else f"{row.loss:.4f}",
+            _written(row.accuracy, ".2%"),
+            _written(row.loss, ".4f"),
             row.verdict,
             row.discrepancy,
             "-" if row.best_step is None else f"{_UNITS[row.step_unit or 'epoch']} {row.best_step}/{row.last_step}",
         )
     return table
+
+
+def _written(figure: float | None, form: str) -> str:
+    if figure is None:
+        return "-"
+    return format(figure, form) if isfinite(figure) else str(figure)

@@ -31,30 +31,30 @@ from collections.abc import Mapping
 
 from sklearn.neural_network import MLPClassifier
 
-from experiments.data import load_parts
+from experiments.data import DataSet, load_data
 from experiments.job import run_job
-from experiments.models import Parts, Recipe, TrainedModel, by_epoch
+from experiments.models import Recipe, TrainedModel, by_epoch
 from lossacc_mlflow.records import ComparisonRow
 
 __all__ = ["RECIPES", "main"]
 
 
-def small_network(parts: Parts) -> TrainedModel:
+def small_network(data: DataSet) -> TrainedModel:
     """Return model 1: too small for the task."""
     model = MLPClassifier(8, alpha=0.1, learning_rate_init=0.003, batch_size=200, random_state=0)
-    return by_epoch(model, parts, n_epochs=120)
+    return by_epoch(model, data, n_epochs=120)
 
 
-def honest_network(parts: Parts) -> TrainedModel:
+def honest_network(data: DataSet) -> TrainedModel:
     """Return model 2: larger, and stopped in time."""
     model = MLPClassifier(16, alpha=1e-4, learning_rate_init=0.003, batch_size=200, random_state=0)
-    return by_epoch(model, parts, n_epochs=100)
+    return by_epoch(model, data, n_epochs=100)
 
 
-def overconfident_network(parts: Parts) -> TrainedModel:
+def overconfident_network(data: DataSet) -> TrainedModel:
     """Return model 3: large, and trained on and on by steps that do not shrink with the gradient."""
     model = MLPClassifier(256, alpha=0, batch_size=32, beta_2=0.9, epsilon=1e-30, random_state=2)
-    return by_epoch(model, parts, n_epochs=600)
+    return by_epoch(model, data, n_epochs=600)
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -66,7 +66,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 def main() -> None:
     """Run the job and hold its result against the order that it was made for."""
-    rows = {row.name: row for row in run_job("three models", RECIPES, load_parts()).rows}
+    rows = {row.name: row for row in run_job("three models", RECIPES, load_data("digits")).rows}
     for split in ("validation", "test"):
         one, two, three = (_figures(rows[name], split) for name in RECIPES)
         accuracy_rises = one[0] < two[0] < three[0]

@@ -98,6 +98,8 @@ class Monitor:
         again below their old best: on labelled real runs half of such alarms would have cost the best step.
     first_sign : float
         Relative rise of the held-out loss that is the first sign of overfitting (FIT001 asks for more).
+    min_rise : float
+        Relative rise of the held-out loss from which a rise that lasts is an alarm, before it is a verdict.
     persistence : float
         For how long there must have been a sign when the verdict comes, as a share of the points of the held-out curve
         so far.
@@ -109,7 +111,7 @@ class Monitor:
     Raises
     ------
     InputError
-        If one of the last four is negative or not a number.
+        If one of the last five is negative or not a number.
 
     Notes
     -----
@@ -140,17 +142,25 @@ class Monitor:
         alarms: Collection[Verdict] = ("overfitting", "loss_overfitting", "diverged"),
         late_divergence: bool = False,
         first_sign: float = 0.03,
+        min_rise: float = 0.06,
         persistence: float = 0.1,
         min_points: int = 3,
         growth: float = 0.02,
     ) -> None:
-        numbers = {"first_sign": first_sign, "persistence": persistence, "min_points": min_points, "growth": growth}
+        numbers = {
+            "first_sign": first_sign,
+            "min_rise": min_rise,
+            "persistence": persistence,
+            "min_points": min_points,
+            "growth": growth,
+        }
         for name, value in numbers.items():
             if not (isfinite(value) and value >= 0):
                 raise InputError(f"{name} is {value!r}; wanted is a number of at least 0.")
         self._rules, self._alarms, self._late_divergence = rules, frozenset(alarms), late_divergence
         overfitting = next((rule for rule in rules if isinstance(rule, LossOverfitting)), LossOverfitting())
         self._first_sign = replace(overfitting, max_rise=first_sign)
+        self._rise = replace(overfitting, max_rise=min(min_rise, overfitting.max_rise))
         self._known = RunData(
             run_id="",
             name="",
@@ -221,6 +231,9 @@ class Monitor:
 
     def _check_alarm(self, run: RunData, verdict: Verdict, findings: tuple[Finding, ...]) -> Alarm | None:
         """Follow how long there have been signs; when they break off, the next one is the first again."""
+        if verdict not in self._alarms:
+            findings = tuple(self._rise.check(run) if f.code == self._rise.code else f for f in findings)
+            verdict = decide_verdict(run, findings)
         finding = decisive_finding(verdict, findings)
         may_recover = finding is not None and finding.code == "TRN002"
         is_alarm = verdict in self._alarms and (self._late_divergence or not may_recover)

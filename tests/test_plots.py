@@ -1,10 +1,10 @@
 """Pictures are tested on their structure and their layout, not on pixels."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -42,6 +42,7 @@ from lossacc_mlflow.records import (
     StepUnit,
     Verdict,
 )
+from tests.plots.layout import by_gid, check_layout, texts
 
 LOSS = Metric("log_loss", greater_is_better=False, unit="nats")
 ACCURACY = Metric("accuracy", greater_is_better=True, unit="fraction")
@@ -115,34 +116,6 @@ def fake(n: int, k: int, names: Sequence[str] | None = None) -> Judged:
     predictions = make_predictions(truth, proba / proba.sum(axis=1, keepdims=True))
     named = replace(predictions, classes=tuple(names)) if names else predictions
     return judge_predictions(named, temperature=False)
-
-
-def by_gid(figure: Figure, gid: str) -> list[Any]:
-    return list(figure.findobj(lambda artist: artist.get_gid() == gid))
-
-
-def texts(figure: Figure) -> list[str]:
-    return [t.get_text() for t in figure.findobj(Text) if t.get_text()]
-
-
-def written(figure: Figure) -> Iterator[tuple[str, Box]]:
-    """Every upright text that one sees, with its rectangle in pixels."""
-    plots.to_png(figure)
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and text.get_rotation() in {0.0, 90.0}:
-            extent = text.get_window_extent()
-            yield text.get_text(), Box(extent.x0, extent.y0, extent.x1, extent.y1)
-
-
-def check_layout(figure: Figure) -> None:
-    """No text is cut off by the edge, and none overlaps another."""
-    width, height = figure.bbox.size
-    boxes = list(written(figure))
-    for text, box in boxes:
-        assert Box(0, 0, width, height).contains(box), f"{text!r} leaves the figure"
-    for (first, a), (second, b) in combinations(boxes, 2):
-        # Boxes include the room above and below the letters: a touch of two pixels is none of the ink.
-        assert not a.overlaps(b, -2.0), f"{first!r} overlaps {second!r}"
 
 
 def every_picture(name: str = "model") -> dict[str, Figure]:
@@ -445,6 +418,32 @@ class TestOverlay:
         named = {t.get_text().split("  ")[0] for t in by_gid(figure, "end label")}
         assert named == {f"run {i:02d}" for i in range(10)}
         assert len({line.get_color() for line in figure.axes[0].lines}) == 11
+        check_layout(figure)
+
+    def test_names_runs_far_behind_their_siblings_as_such(self) -> None:
+        made = comparison([run("a"), run("b")])
+        rows = (made.rows[0], replace(made.rows[1], findings=("CMP006",)))
+        figure = plots.plot_curves_overlay(replace(made, rows=rows))
+        assert [t.get_text().split("  ")[0] for t in by_gid(figure, "end label") if "behind" in t.get_text()] == [
+            "b",
+            "b",
+        ]
+        assert any("1 far behind their siblings (CMP006)" in text for text in texts(figure))
+        check_layout(figure)
+
+    def test_names_and_colours_runs_with_a_finding_wherever_they_stand(self) -> None:
+        made = comparison([run(f"run {i:02d}") for i in range(25)])
+        codes = {3: "CMP005", 20: "CMP006", 24: "CMP006"}
+        rows = tuple(replace(row, findings=(codes[i],) if i in codes else ()) for i, row in enumerate(made.rows))
+        figure = plots.plot_curves_overlay(replace(made, rows=rows))
+        named = [t.get_text() for t in by_gid(figure, "end label")]
+        assert {t.split("  ")[0] for t in named} == {f"run {i:02d}" for i in (*range(10), 20, 24)}
+        assert {t.split("  ")[0] for t in named if t.endswith("twin")} == {"run 03"}
+        lines = {line.get_label(): line for line in figure.axes[0].lines}
+        assert lines["run 20"].get_color() != lines["run 21"].get_color()
+        assert lines["run 03"].get_zorder() > lines["run 00"].get_zorder()
+        assert lines["run 03"].get_linestyle() != "-"  # so that one sees what lies below
+        assert any("2 far behind their siblings (CMP006) · 1 twin (CMP005)" in text for text in texts(figure))
         check_layout(figure)
 
     def test_draws_single_scores_as_dots_and_nothing_as_a_sentence(self) -> None:

@@ -1,19 +1,23 @@
 """The curves of one run: loss above, accuracy below, with what was found about them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossacc_mlflow.plots.labels import Box, place_labels
+from lossacc_mlflow.plots.drafts import Draft, draft_panel
+from lossacc_mlflow.plots.evidence import visible_in
+from lossacc_mlflow.plots.highlights import draw_areas, draw_breaks, draw_levels, draw_rings, draw_spots
+from lossacc_mlflow.plots.measures import draw_brackets, draw_fall, draw_stretch
 from lossacc_mlflow.plots.panels import Mark, Panel, choose_panels, marks_of
+from lossacc_mlflow.plots.points import lines_in_pixels, mark_points
+from lossacc_mlflow.plots.shapes import Spot
 from lossacc_mlflow.plots.style import (
     DPI,
     GRID,
-    INK,
     MUTED,
     SPLIT_COLORS,
     SPLIT_DASHES,
@@ -23,26 +27,22 @@ from lossacc_mlflow.plots.style import (
     header,
     new_figure,
     put,
+    readable,
     set_ticks,
     text_size,
     tint,
 )
 from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import (
-    EndLabel,
     Scale,
-    at_step,
     connect,
     draw_trace,
     end_labels,
-    envelope,
     metric_label,
     score_text,
     set_step_axis,
-    value_scale,
 )
-from lossacc_mlflow.records import Curve, CurveSummary, Diagnosis, Finding, FloatArray
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.records import CurveSummary, Diagnosis, Finding
 
 __all__ = ["plot_curves"]
 
@@ -50,19 +50,23 @@ __all__ = ["plot_curves"]
 _LANE = 18
 _LEFT = 82
 _FOOT = 34
+_HEADER_LINE = 19
+_TOGETHER = 9
+
+_WIDE = 1 / 3
+"""Share of the steps from which on an uncertainty is shaded more lightly, lest it be all that one sees."""
 _PANEL_HEIGHTS = {0: 60, 1: 330, 2: 225}
 
-_ROOM_BELOW = 5
-"""How far below the best validation loss the axis reaches at most, as a factor."""
+_MAX_LINES, _MAX_REMARKS = 2, 4
 
 
 def plot_curves(diagnosis: Diagnosis) -> Figure:
-    """Draw loss and accuracy of all splits over the steps of one run.
+    """Draw loss and accuracy of all splits over the steps of one run, and what every flagged finding saw in them.
 
     Parameters
     ----------
     diagnosis : Diagnosis
-        Its curves, its findings (marked where they begin) and its curve summaries (best steps).
+        Its curves, its findings (onset, price, level or band, each where it is) and its curve summaries (best steps).
 
     Returns
     -------
@@ -72,116 +76,120 @@ def plot_curves(diagnosis: Diagnosis) -> Figure:
     run = diagnosis.run
     panels = choose_panels(run.curves)
     marks = [marks_of(panel, panels, diagnosis.flagged) for panel in panels]
+    drawn = [draft_panel(panel, visible_in(panel, panels, diagnosis)) for panel in panels]
     heads = [26 + _LANE * len(m) for m in marks]
     size = _PANEL_HEIGHTS[len(panels)]
-    figure = new_figure((72 + sum(heads) + len(panels) * (size + _FOOT) + 20) / DPI)
+    figure = new_figure(1.0)
+    lines = _header_lines(figure, diagnosis.flagged)
+    height = 53 + _HEADER_LINE * len(lines) + sum(heads) + len(panels) * (size + _FOOT) + 20
+    figure.set_size_inches(figure.get_figwidth(), height / DPI)
     title = f"{clean(run.name) or run.run_id} — {diagnosis.verdict.replace('_', ' ')}"
-    top = header(figure, title, [_findings_line(diagnosis.flagged)], accent=VERDICT_COLORS[diagnosis.verdict])
+    top = header(figure, title, lines, accent=VERDICT_COLORS[diagnosis.verdict])
     if not panels:
         put(figure, 0.5, 0.2, "No curve of a loss or of a score was logged.", ha="center", color=MUTED)
         return figure
-    texts = [_end_texts(p, run.n_classes, run.majority_accuracy) for p in panels]
-    scales = [_scale(p, t) for p, t in zip(panels, texts, strict=True)]
-    texts = [[_pointing(label, scale) for label in t] for t, scale in zip(texts, scales, strict=True)]
-    right = figure.bbox.width - 34 - max(text_size(figure, e.text)[0] for column in texts for e in column)
+    right = figure.bbox.width - 34 - max(text_size(figure, *words)[0] for draft in drawn for words in draft.words)
     shared = len({p.unit for p in panels}) == 1
-    for i, panel in enumerate(panels):
+    for i, (panel, draft) in enumerate(zip(panels, drawn, strict=True)):
         top -= heads[i]
         axes = add_axes(figure, _LEFT, top - size, right, top)
         among = panels if shared else [panel]
         first, last = min(p.steps[0] for p in among), max(p.steps[1] for p in among)
-        set_step_axis(axes, first, last, unit=panel.unit, labelled=not shared or panel is panels[-1])
-        _draw_lines(axes, panel, texts[i], scales[i])
-        visible = [m for other in (marks if shared else [marks[i]]) for m in other if m.is_onset]
-        _tint_after(axes, marks[i])
-        for mark in visible:
-            axes.axvline(
-                mark.step, color=mark.color, marker="", linewidth=1.1, linestyle=(0, (4, 2)), zorder=1.2, gid="onset"
-            )
-        put(
-            figure,
-            16 / figure.bbox.width,
-            (top + heads[i] - 14) / figure.bbox.height,
-            _panel_title(panel),
-            weight="bold",
-        )
-        _write_lanes(figure, axes, marks[i])
-        _mark_best(figure, axes, panel, diagnosis.curves, visible)
-        end_labels(figure, axes, texts[i])
+        room = max(d.room for d in (drawn if shared else [draft]))
+        labelled = not shared or panel is panels[-1]
+        set_step_axis(axes, first, last, unit=panel.unit, labelled=labelled, room=room)
+        title_height = (top + heads[i] - 14) / figure.bbox.height
+        put(figure, 16 / figure.bbox.width, title_height, _panel_title(panel), weight="bold")
+        others = [m for other in marks for m in other] if shared else []
+        _draw_panel(figure, axes, draft, marks[i], others, diagnosis.curves)
         top -= size + _FOOT
     return figure
 
 
 def _panel_title(panel: Panel) -> str:
     mixed = len({c.metric.name for c in panel.curves}) > 1
-    return "loss" if mixed else metric_label(panel.curves[0])
+    title = "loss" if mixed else metric_label(panel.curves[0])
+    return f"{title} (logged in percent)" if panel.in_percent else title
 
 
-def _findings_line(flagged: Sequence[Finding]) -> str:
-    """Codes and titles in one line, the gravest first."""
+def _header_lines(figure: Figure, flagged: Sequence[Finding]) -> list[str]:
+    """Codes and titles, the gravest first, on up to two lines; and what is wrong with the log itself, in its words."""
     rank = {"error": 0, "warning": 1, "note": 2}
     ordered = sorted(flagged, key=lambda f: rank[f.level])
-    return " · ".join(f"{f.code} {clean(f.title, 80)}" for f in ordered) or "no finding"
+    room, lines = figure.bbox.width - 2 * 16, [""]
+    for finding in ordered:
+        if finding.code.startswith("LOG") and finding.message:
+            continue
+        text = f"{finding.code} {clean(finding.title, 80)}"
+        joined = f"{lines[-1]} · {text}" if lines[-1] else text
+        if lines[-1] and len(lines) < _MAX_LINES and text_size(figure, joined)[0] > room:
+            lines.append(text)
+        else:
+            lines[-1] = joined
+    about_log = [f for f in ordered if f.code.startswith("LOG") and f.message][:_MAX_REMARKS]
+    remarks = [_whole_sentences(figure, f"{f.code} {clean(f.message, 400)}", room) for f in about_log]
+    return [*(line for line in lines if line), *remarks] or ["no finding"]
 
 
-def _end_texts(panel: Panel, n_classes: int | None, majority: float | None) -> list[EndLabel]:
-    """Words to the right of the panel: each split with its last value, and the level of guessing."""
-    texts = []
-    for curve in panel.curves:
-        finite = curve.value[np.isfinite(curve.value)]
-        value = float(curve.value[-1])
-        text = f"{curve.split} {score_text(curve.metric, value)}" if finite.size else f"{curve.split}: nothing finite"
-        texts.append(EndLabel(float(finite[-1]) if finite.size else 0.5, text, SPLIT_COLORS[curve.split]))
-    guess = _guess_level(panel.metric, n_classes, majority)
-    if guess is not None:
-        level, words = guess
-        low, high = _finite_range(panel)
-        reach = 0.35 * max(high - low, 0.05)
-        # A line far away would flatten the curves: then the words point at it.
-        if low - reach <= level <= high + reach:
-            texts.append(EndLabel(level, words, MUTED))
-        elif panel.is_score:
-            texts.append(EndLabel(-np.inf, f"{words} ↓", MUTED))
-    return texts
+def _whole_sentences(figure: Figure, text: str, room: float) -> str:
+    """As many sentences as fit on a line; at least one, which may be cut."""
+    for stop in (r"[.;:](?= )", r",(?= )"):
+        ends = [match.end() for match in re.finditer(stop, text)] + [len(text)]
+        fitting = [end for end in ends if text_size(figure, text[:end])[0] <= room]
+        if fitting:
+            return text[: fitting[-1]].rstrip(";:,")
+    return text
 
 
-def _guess_level(metric: str, n_classes: int | None, majority: float | None) -> tuple[float, str] | None:
-    """What answering without looking at the data scores."""
-    if metric == "accuracy" and (n_classes or majority is not None):
-        chance = 1 / n_classes if n_classes else 0.0
-        if majority is not None and majority >= chance:
-            return majority, f"largest class {percent(majority, zeros=False)}"
-        return chance, f"chance {percent(chance, zeros=False)}"
-    if metric == "log_loss" and n_classes:
-        return float(np.log(n_classes)), f"chance {number(float(np.log(n_classes)))}"
-    return None
+def _vertical_lines(axes: Axes, own: Sequence[Mark], others: Sequence[Mark], spots: Sequence[Spot]) -> list[Mark]:
+    """Steps that get a vertical line: the panel's onsets; others, and points, where they do not fall together."""
+    lines = [m for m in own if m.is_onset]
+    points = [Mark(s.step, "", MUTED, is_onset=False) for s in spots]
+    for mark in (*(m for m in others if m.is_onset and m.everywhere), *points):
+        x = [float(axes.transData.transform((m.step, 0))[0]) for m in (mark, *lines)]
+        doubtful = [m.interval for m in lines if m.interval is not None]
+        if all(abs(x[0] - other) > _TOGETHER for other in x[1:]) and not any(a <= mark.step <= b for a, b in doubtful):
+            lines.append(mark)
+    return lines
 
 
-def _finite_range(panel: Panel) -> tuple[float, float]:
-    """Least and greatest finite value of a panel; NaN if there is none."""
-    values = np.concatenate([c.value for c in panel.curves])
-    values = np.clip(values[np.isfinite(values)], -1e300, 1e300)
-    return (float(values.min()), float(values.max())) if values.size else (float("nan"), float("nan"))
+def _draw_panel(
+    figure: Figure,
+    axes: Axes,
+    draft: Draft,
+    marks: Sequence[Mark],
+    others: Sequence[Mark],
+    summaries: Sequence[CurveSummary],
+) -> None:
+    """Draw all of one panel, from what lies behind to what lies in front."""
+    panel, visible = draft.panel, draft.visible
+    _set_value_axis(axes, panel, draft.scale)
+    draw_areas(axes, visible.areas)
+    _tint_after(axes, panel, marks)
+    draw_levels(axes, draft.levels)
+    _draw_curves(axes, panel)
+    upright = _vertical_lines(axes, marks, others, visible.spots)
+    for mark in upright:
+        style: dict[str, Any] = {"color": mark.color, "marker": "", "linewidth": 1.1, "zorder": 1.2}
+        dashes = (0, (4, 2)) if mark.is_onset else (0, (1, 2))
+        axes.axvline(mark.step, linestyle=dashes, gid="onset" if mark.is_onset else "other best", **style)
+    labels = [*draft.ends, *draw_brackets(axes, visible.brackets)]
+    if visible.fall is not None:
+        labels.append(draw_fall(axes, panel.judged, visible.fall))
+    if visible.rings is not None:
+        draw_rings(axes, visible.rings)
+    draw_breaks(axes, visible.breaks)
+    draw_spots(axes, visible.spots)
+    _name_first_values(figure, axes, panel, draft.scale)
+    _write_lanes(figure, axes, marks)
+    lines = lines_in_pixels(axes, draft, upright)
+    taken = [] if visible.stretch is None else [draw_stretch(figure, axes, visible.stretch, lines)]
+    mark_points(figure, axes, draft, summaries, lines, taken)
+    end_labels(figure, axes, labels)
 
 
-def _scale(panel: Panel, texts: Sequence[EndLabel]) -> Scale:
-    """Limits of the values; a train loss that goes to zero may leave, lest it press the validation loss flat."""
-    levels = [t.y for t in texts if t.color == MUTED and np.isfinite(t.y)]
-    scale = value_scale([c.value for c in panel.curves], allow_log=not panel.is_score, include=levels)
-    judged = panel.judged.value[np.isfinite(panel.judged.value)]
-    if not scale.log or panel.judged.split != "validation" or not judged.size:
-        return scale
-    return replace(scale, low=max(scale.low, float(judged.min()) / _ROOM_BELOW))
-
-
-def _pointing(label: EndLabel, scale: Scale) -> EndLabel:
-    """Let the words for a line that has left the axes point after it."""
-    return replace(label, text=f"{label.text} ↓") if -np.inf < label.y < scale.low else label
-
-
-def _draw_lines(axes: Axes, panel: Panel, texts: Sequence[EndLabel], scale: Scale) -> None:
-    """Draw the value axis, the level of guessing and the curves."""
-    levels = [t.y for t in texts if t.color == MUTED and np.isfinite(t.y)]
+def _set_value_axis(axes: Axes, panel: Panel, scale: Scale) -> None:
+    """Set limits, ticks and grid of the value axis; none of them where nothing is finite."""
     if any(np.isfinite(c.value).any() for c in panel.curves):
         scale.apply(axes, fraction=panel.judged.metric.unit == "fraction")
         axes.grid(visible=True, axis="y", color=GRID, linewidth=0.8, linestyle="-")
@@ -189,8 +197,10 @@ def _draw_lines(axes: Axes, panel: Panel, texts: Sequence[EndLabel], scale: Scal
         axes.set_ylim(0, 1)
         set_ticks(axes.yaxis, [], [])
         put(axes, 0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-    for level in levels:
-        axes.axhline(level, color=MUTED, marker="", linewidth=1.0, linestyle=(0, (1, 2)), zorder=1.5, gid="chance")
+
+
+def _draw_curves(axes: Axes, panel: Panel) -> None:
+    """Draw the curves, the one that counts on top."""
     for row, curve in enumerate(panel.curves):
         draw_trace(
             axes,
@@ -205,14 +215,35 @@ def _draw_lines(axes: Axes, panel: Panel, texts: Sequence[EndLabel], scale: Scal
         )
 
 
-def _tint_after(axes: Axes, marks: Sequence[Mark]) -> None:
+def _name_first_values(figure: Figure, axes: Axes, panel: Panel, scale: Scale) -> None:
+    """Say where a curve comes from that begins above the axes."""
+    box = axes.get_window_extent()
+    above = [c for c in panel.curves if len(c) and c.value[0] > scale.high]
+    for row, curve in enumerate(above):
+        text = f"↑ from {score_text(curve.metric, float(curve.value[0]))}"
+        x = float(axes.transData.transform((curve.step[min(1, len(curve) - 1)], 0))[0]) + 8
+        put(
+            figure,
+            min(x, box.x1 - text_size(figure, text)[0]) / figure.bbox.width,
+            (box.y1 - 10 - _LANE * row) / figure.bbox.height,
+            text,
+            color=readable(SPLIT_COLORS[curve.split]),
+            va="center",
+            gid="begins above",
+        )
+
+
+def _tint_after(axes: Axes, panel: Panel, marks: Sequence[Mark]) -> None:
     """Tint what follows the first grave finding, and the uncertainty of each onset."""
-    begins = [m.step for m in marks if m.tinted]
-    if begins:
-        axes.axvspan(min(begins), axes.get_xlim()[1], color=tint(VERMILLION, 0.07), linewidth=0, zorder=0, gid="after")
+    first, last = panel.steps
+    begin = min((m.step for m in marks if m.tinted), default=first)
+    if begin > first:
+        axes.axvspan(begin, last, color=tint(VERMILLION, 0.07), linewidth=0, zorder=0, gid="after")
     for mark in marks:
         if mark.is_onset and mark.interval is not None:
-            axes.axvspan(*mark.interval, color=tint(mark.color, 0.17), linewidth=0, zorder=0.1, gid="interval")
+            low, high = mark.interval
+            strength = 0.17 if high - low < _WIDE * (last - first) else 0.09
+            axes.axvspan(low, high, color=tint(mark.color, strength), linewidth=0, zorder=0.1, gid="interval")
 
 
 def _write_lanes(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
@@ -227,64 +258,3 @@ def _write_lanes(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
         put(figure, start / figure.bbox.width, y / figure.bbox.height, mark.text, color=mark.color, gid="lane")
         color = mark.color if mark.is_onset else tint(mark.color, 0.5)
         connect(axes, (x, box.y1), (x, y + _LANE - 7), color)
-
-
-def _mark_best(
-    figure: Figure, axes: Axes, panel: Panel, summaries: Sequence[CurveSummary], marks: Sequence[Mark]
-) -> None:
-    """Mark the best step of the curve that counts, raw (filled) and smoothed (hollow)."""
-    curve = panel.judged
-    wanted = (curve.metric.name, curve.split, curve.step_unit)
-    found = next((s for s in summaries if (s.metric, s.split, s.step_unit) == wanted), None)
-    if found is None or len(curve) < 2 or not np.isfinite(found.best):
-        return
-    color = SPLIT_COLORS[curve.split]
-    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 1.4, "linestyle": "none", "zorder": 5}
-    axes.plot([found.best_step], [found.best], marker="o", markersize=9, color=color, gid="best", **edge)
-    text = f"best {score_text(curve.metric, found.best)} {at_step(curve.step_unit, found.best_step)}"
-    spots = [(found.best_step, found.best)]
-    if found.smoothed_best_step != found.best_step and np.isfinite(found.smoothed_best):
-        edge |= {"markeredgecolor": color, "markerfacecolor": "white"}
-        axes.plot([found.smoothed_best_step], [found.smoothed_best], marker="D", markersize=7, gid="smoothed", **edge)
-        text += f"\n(smoothed: {at_step(curve.step_unit, found.smoothed_best_step).removeprefix('at ')})"
-        spots.append((found.smoothed_best_step, found.smoothed_best))
-    pixels = axes.transData.transform(spots)
-    anchor = (float(pixels[0, 0]), float(pixels[0, 1]))
-    lines = np.concatenate([_line_pixels(axes, panel.curves), _onset_pixels(axes, marks)])
-    markers = [Box.around(float(x), float(y), 12, 12) for x, y in pixels]
-    placed = place_labels([anchor], [text_size(figure, text)], markers, _inside(axes), lines=lines)
-    if placed is None:
-        return
-    if placed[0].leader is not None:
-        connect(axes, anchor, placed[0].leader, MUTED)
-    x, y = placed[0].box.x0 / figure.bbox.width, (placed[0].box.y0 + placed[0].box.y1) / 2 / figure.bbox.height
-    put(figure, x, y, text, color=INK, va="center", linespacing=1.2, gid="best label")
-
-
-def _line_pixels(axes: Axes, curves: Iterable[Curve]) -> FloatArray:
-    """Points along the curves, a few pixels apart."""
-    parts = [np.empty((0, 2))]
-    for curve in curves:
-        step, value = envelope(curve.step.astype(np.float64), curve.value)
-        finite = np.isfinite(value)
-        if finite.sum() < 1:
-            continue
-        corners = axes.transData.transform(np.column_stack([step[finite], np.clip(value[finite], -1e300, 1e300)]))
-        length = np.append(0, np.cumsum(np.abs(np.diff(corners, axis=0)).sum(axis=1)))
-        along = np.linspace(0, length[-1], int(length[-1] / 5) + 1)
-        parts.append(np.column_stack([np.interp(along, length, corners[:, i]) for i in (0, 1)]))
-    return np.concatenate(parts)
-
-
-def _onset_pixels(axes: Axes, marks: Sequence[Mark]) -> FloatArray:
-    """Points along the vertical lines of the onsets."""
-    box = axes.get_window_extent()
-    along = np.arange(box.y0, box.y1, 5.0)
-    x = [float(axes.transData.transform((m.step, 0))[0]) for m in marks]
-    return np.column_stack([np.repeat(x, len(along)), np.tile(along, len(x))])
-
-
-def _inside(axes: Axes) -> Box:
-    """Area of the axes in pixels, less a margin."""
-    box = axes.get_window_extent()
-    return Box(box.x0 + 4, box.y0 + 4, box.x1 - 2, box.y1 - 2)

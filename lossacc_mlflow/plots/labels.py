@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import cos, hypot, pi, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 __all__ = ["Box", "Placement", "place_labels", "spread"]
 
 Point = tuple[float, float]
+
+_DIRECTIONS = [(cos(2 * pi * step / 24), sin(2 * pi * step / 24)) for step in range(24)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,11 @@ def place_labels(
     crowding = (1.0 / (30.0 + distance)).sum(axis=1)
     order = sorted(range(len(anchors)), key=lambda i: (-round(float(crowding[i]), 9), i))
     placed: dict[int, Placement] = {}
+    candidates = [_candidates(anchor, size, clearance) for anchor, size in zip(anchors, sizes, strict=True)]
     # Later passes move what was placed before its neighbours were known.
     for i in (*order, *order, *order):
         others = {j: placement for j, placement in placed.items() if j != i}
-        best = _best_place(i, anchors, sizes[i], others, obstacles, area, lines, clearance)
+        best = _best_place(i, anchors, candidates[i], others, obstacles, area, lines)
         if best is None:
             return None
         placed[i] = best
@@ -117,17 +121,16 @@ def place_labels(
 def _best_place(
     i: int,
     anchors: Sequence[Point],
-    size: Point,
+    candidates: Sequence[tuple[float, Placement]],
     placed: Mapping[int, Placement],
     obstacles: Sequence[Box],
     area: Box,
     lines: NDArray[np.float64] | None,
-    clearance: float,
 ) -> Placement | None:
     """The cheapest free place of one label, given those of others."""
     taken = [*(p.box for p in placed.values()), *obstacles]
     best: tuple[float, Placement] | None = None
-    for cost, candidate in _candidates(anchors[i], size, clearance):
+    for cost, candidate in candidates:
         if best is not None and cost >= best[0]:
             break  # candidates come cheapest first, and crossings only add to the cost
         if not area.contains(candidate.box) or any(candidate.box.overlaps(other, 2.0) for other in taken):
@@ -188,14 +191,13 @@ def _candidates(anchor: Point, size: Point, clearance: float) -> list[tuple[floa
     found: list[tuple[float, Placement]] = []
     for ring, radius in enumerate((0, 14, 28, 44, 62, 82, 104, 130, 160, 195, 235, 280, 330)):
         reach = clearance + radius
-        for step in range(24):
-            angle = 2 * np.pi * step / 24
-            dx, dy = float(np.cos(angle)), float(np.sin(angle))
+        for step in range(len(_DIRECTIONS)):
+            dx, dy = _DIRECTIONS[step]
             # The label touches the ring with its nearest side, so that wide labels are not pushed further away.
             centre = (x + dx * (reach + width / 2), y + dy * (reach + height / 2))
             box = Box.around(*centre, width, height)
             end = (min(max(x, box.x0), box.x1), min(max(y, box.y0), box.y1))
-            length = float(np.hypot(end[0] - x, end[1] - y))
+            length = hypot(end[0] - x, end[1] - y)
             # To the right is where one reads on; straight above or below comes next, slanted last.
             taste = 0.0 if step == 0 else 3.0 if step == 12 else 5.0 + 2.0 * abs(dx * dy)
             found.append((length + taste, Placement(box, end if ring > 0 and length > clearance + 6 else None)))

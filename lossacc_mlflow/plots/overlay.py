@@ -1,7 +1,7 @@
 """Validation curves of several runs over each other."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from lossacc_mlflow.curves import LOSS_METRICS, QUALITY_METRICS
 from lossacc_mlflow.plots.style import (
     DPI,
     GRID,
+    INK,
     MUTED,
     RUN_COLORS,
     add_axes,
@@ -33,24 +34,33 @@ from lossacc_mlflow.plots.traces import (
     set_step_axis,
     value_scale,
 )
-from lossacc_mlflow.records import Comparison, Curve, FloatArray, RunData, StepUnit
+from lossacc_mlflow.records import Comparison, ComparisonRow, Curve, FloatArray, RunData, StepUnit
 from lossacc_mlflow.wording import percent
 
 __all__ = ["plot_curves_overlay"]
 
-_LEFT, _FOOT, _HEAD, _PANEL = 82, 34, 26, 250
+_LEFT, _FOOT, _HEAD, _PANEL, _HEADER_LINE = 82, 34, 26, 250, 19
 _NAME_ROOM = 190
 _GREY = "#c4cad1"
+_REMARKS = {"CMP005": "twin", "CMP006": "behind"}
+_MAX_REMARKED = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trace:
-    """The validation curve of one run; ``rank`` is its place in the comparison, ``behind`` that CMP006 is about it."""
+    """The validation curve of one run; ``rank`` is its place in the comparison, ``remark`` what was found about it."""
 
     name: str
     rank: int
     curve: Curve
-    behind: bool
+    remark: str
+
+    @property
+    def color(self) -> str | None:
+        """Colour of its own: of the first ones, and of those that something was found about; None for the others."""
+        if self.rank < len(RUN_COLORS):
+            return RUN_COLORS[self.rank]
+        return INK if self.remark else None
 
 
 def plot_curves_overlay(comparison: Comparison) -> Figure:
@@ -66,19 +76,25 @@ def plot_curves_overlay(comparison: Comparison) -> Figure:
     Figure
         Runs that count their steps in different units (epochs, trees) share an axis that runs from the beginning to
         the end of each training. A run with a single score is a dot at the end. Runs far behind their siblings (CMP006)
-        are named as such.
+        and twins (CMP005) are named as such, wherever they stand.
     """
     runs = _runs(comparison)
-    behind = {row.run_id for row in comparison.rows if "CMP006" in row.findings}
-    panels = [p for p in (_traces(runs, LOSS_METRICS, behind), _traces(runs, QUALITY_METRICS, behind)) if p]
-    figure = new_figure((58 + len(panels) * (_HEAD + _PANEL + _FOOT) + 24) / DPI if panels else 1.2)
+    remarks = {row.run_id: _remark(row) for row in comparison.rows}
+    panels = [p for p in (_traces(runs, LOSS_METRICS, remarks), _traces(runs, QUALITY_METRICS, remarks)) if p]
+    notes = _note(runs, panels)
+    needed = 39 + _HEADER_LINE * len(notes) + len(panels) * (_HEAD + _PANEL + _FOOT) + 24
+    figure = new_figure(needed / DPI if panels else 1.2)
     title = f"{clean(comparison.name)}: validation curves" if comparison.name else "Validation curves"
-    top = header(figure, title, [_note(runs, panels)])
+    top = header(figure, title, notes)
     if not panels:
         put(figure, 0.5, 0.2, "No run has a validation curve.", ha="center", color=MUTED)
         return figure
     labels = [_labels(figure, traces) for traces in panels]
-    right = figure.bbox.width - 34 - max((text_size(figure, e.text)[0] for column in labels for e in column), default=0)
+    right = (
+        figure.bbox.width
+        - 34
+        - max((text_size(figure, e.text, weight=e.weight)[0] for column in labels for e in column), default=0)
+    )
     unit = _common_unit(panels)
     for traces, texts in zip(panels, labels, strict=True):
         top -= _HEAD
@@ -101,7 +117,12 @@ def _runs(comparison: Comparison) -> list[RunData]:
     )
 
 
-def _traces(runs: Sequence[RunData], names: Sequence[str], behind: Collection[str]) -> list[_Trace]:
+def _remark(row: ComparisonRow) -> str:
+    """What was found about a run among the others, in a word or two."""
+    return " ".join(word for code, word in _REMARKS.items() if code in row.findings)
+
+
+def _traces(runs: Sequence[RunData], names: Sequence[str], remarks: Mapping[str, str]) -> list[_Trace]:
     """One validation curve a run, all of the metric that most runs have."""
     known = [{c.metric.name for c in run.curves if c.split == "validation" and len(c)} & set(names) for run in runs]
     counts = Counter(name for found in known for name in found)
@@ -113,7 +134,7 @@ def _traces(runs: Sequence[RunData], names: Sequence[str], behind: Collection[st
         curves = [c for c in run.curves if c.split == "validation" and c.metric.name == metric and len(c)]
         if curves:
             best = min(curves, key=lambda c: (len(c) < 2, c.step_unit == "n_samples", -len(c), c.step_unit))
-            traces.append(_Trace(clean(run.name, 60) or run.run_id[:8], rank, best, run.run_id in behind))
+            traces.append(_Trace(clean(run.name, 60) or run.run_id[:8], rank, best, remarks.get(run.run_id, "")))
     return traces
 
 
@@ -123,34 +144,37 @@ def _common_unit(panels: Sequence[Sequence[_Trace]]) -> StepUnit | None:
     return units.pop() if len(units) == 1 else None
 
 
-def _note(runs: Sequence[RunData], panels: Sequence[Sequence[_Trace]]) -> str:
-    """What one has to know to read the picture."""
+def _note(runs: Sequence[RunData], panels: Sequence[Sequence[_Trace]]) -> list[str]:
+    """What one has to know to read the picture, and what was found about runs in it."""
     parts = [f"{len(runs):,} runs"]
-    drawn = {t.rank for traces in panels for t in traces}
+    drawn = {t.rank: t for traces in panels for t in traces}
     if any(rank >= len(RUN_COLORS) for rank in drawn):
         parts.append(f"the {len(RUN_COLORS)} most accurate are named")
     if any(len(t.curve) == 1 for traces in panels for t in traces):
         parts.append("dots: runs with a single score")
     if any(t.curve.metric.greater_is_better and len(t.curve) > 3 for traces in panels for t in traces):
         parts.append("scores scaled to the later steps")
-    if n_behind := len({t.rank for traces in panels for t in traces if t.behind}):
-        parts.append(f"{n_behind} far behind their siblings (CMP006)")
     if len(drawn) < len(runs):
         parts.append(f"{len(runs) - len(drawn)} without a validation curve of these metrics")
-    return " · ".join(parts)
+    counts = Counter(word for trace in drawn.values() for word in trace.remark.split())
+    found = [f"{counts['behind']} far behind their siblings (CMP006)"] if counts["behind"] else []
+    found += [f"{counts['twin']} twin{'s' * (counts['twin'] > 1)} (CMP005)"] if counts["twin"] else []
+    return [" · ".join(parts), *([" · ".join(found)] if found else [])]
 
 
 def _labels(figure: Figure, traces: Sequence[_Trace]) -> list[EndLabel]:
     """Name and last value of the runs that are coloured."""
     labels = []
+    remarked = [t for t in traces if t.rank >= len(RUN_COLORS) and t.remark]
     for trace in traces:
         finite = trace.curve.value[np.isfinite(trace.curve.value)]
-        if trace.rank >= len(RUN_COLORS) or not finite.size:
+        if trace.color is None or trace in remarked[_MAX_REMARKED:] or not finite.size:
             continue
         name = fit_text(figure, trace.name, _NAME_ROOM, keep_end=True)
         value = score_text(trace.curve.metric, float(trace.curve.value[-1]))
-        mark = "  behind" if trace.behind else ""
-        labels.append(EndLabel(float(finite[-1]), f"{name}  {value}{mark}", RUN_COLORS[trace.rank]))
+        mark = f"  {trace.remark}" if trace.remark else ""
+        weight = "bold" if trace.remark else "normal"
+        labels.append(EndLabel(float(finite[-1]), f"{name}  {value}{mark}", trace.color, weight=weight))
     return labels
 
 
@@ -180,8 +204,8 @@ def _draw(axes: Axes, traces: Sequence[_Trace], unit: StepUnit | None, panels: S
     long = [t.curve for group in panels for t in group if len(t.curve) > 1]
     end = float(max(c.step[-1] for c in long)) if unit is not None else 1.0
     for trace in traces:
-        named = trace.rank < len(RUN_COLORS)
-        color = RUN_COLORS[trace.rank] if named else _GREY
+        named = trace.color is not None
+        color = trace.color or _GREY
         x = _positions(trace.curve, unit, end)
         if named and x[-1] < end and np.isfinite(trace.curve.value[-1]):
             level = [trace.curve.value[-1]] * 2
@@ -193,9 +217,9 @@ def _draw(axes: Axes, traces: Sequence[_Trace], unit: StepUnit | None, panels: S
             color=color,
             dots=len(x) == 1,
             linewidth=1.9 if named else 1.0,
-            # Dashes tell apart what colour alone may not.
-            linestyle="-" if trace.rank < 5 or not named else (0, (5, 1.6)),
-            zorder=4 - 0.05 * trace.rank if named else 1.5,
+            # Dashes tell apart what colour alone may not; through those of a twin one sees the other.
+            linestyle=(0, (3, 3)) if "twin" in trace.remark else "-" if trace.rank < 5 or not named else (0, (5, 1.6)),
+            zorder=4.5 if "twin" in trace.remark else max(4 - 0.05 * trace.rank, 2.0) if named else 1.5,
             label=trace.name,
         )
 

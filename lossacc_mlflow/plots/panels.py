@@ -1,18 +1,21 @@
 """What the picture of a run's curves shows: which metrics, on which steps, and which marks above them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from lossacc_mlflow.plots.style import MUTED, SPLIT_COLORS, VERMILLION
 from lossacc_mlflow.plots.traces import STEP_LABELS, preferred
-from lossacc_mlflow.records import Curve, Finding, FloatArray, StepUnit
+from lossacc_mlflow.records import Curve, Finding, FloatArray, Split, StepUnit
+from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT
 
 __all__ = ["Mark", "Panel", "choose_panels", "marks_of"]
 
 _ABOUT_ACCURACY = {"FIT002"}
+_WITHOUT_ONSET = {"TRN003", "TRN004", "TRN006", "FIT004", "LOG001", "LOG006", "LOG008"}
+"""Findings about a whole run, its second half or its end: their step is none at which anything began."""
 _TINTED_FAMILIES = ("FIT", "TRN", "DIS")
 _MAX_LANES = 4
 
@@ -25,6 +28,8 @@ class Panel:
     curves: tuple[Curve, ...]
     unit: StepUnit
     is_score: bool
+    in_percent: frozenset[Split] = frozenset()
+    """Splits whose values were logged in percent, and are shown as the fractions that they mean."""
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -48,6 +53,8 @@ class Mark:
     interval: tuple[int, int] | None = None
     tinted: bool = False
     is_onset: bool = True
+    everywhere: bool = True
+    """Whether the line of an onset goes through the other panel too."""
 
 
 def choose_panels(curves: Sequence[Curve]) -> list[Panel]:
@@ -60,7 +67,10 @@ def choose_panels(curves: Sequence[Curve]) -> list[Panel]:
             here = [c for c in usable if c.step_unit == unit]
             metric = preferred(here, greater_is_better=is_score)
             if metric is not None:
-                panels.append(Panel(metric, _one_a_split(here, metric), unit, is_score))
+                chosen = _one_a_split(here, metric)
+                percent = frozenset(c.split for c in chosen if _is_in_percent(c))
+                shown = tuple(replace(c, value=c.value / 100) if c.split in percent else c for c in chosen)
+                panels.append(Panel(metric, shown, unit, is_score, percent))
                 break
     return panels
 
@@ -82,12 +92,23 @@ def _one_a_split(curves: Sequence[Curve], metric: str) -> tuple[Curve, ...]:
     return tuple(chosen[s] for s in SPLIT_COLORS if s in chosen and (s != "test" or len(chosen[s]) > 1 or not several))
 
 
+def _is_in_percent(curve: Curve) -> bool:
+    """Whether an accuracy was logged in percent, as the rules take it."""
+    if curve.metric.unit != "fraction":
+        return False
+    finite = curve.value[np.isfinite(curve.value)]
+    if not finite.size or finite.min() < 0 or not MAX_FRACTION < finite.max() <= MAX_PERCENT:
+        return False
+    return bool(np.median(finite) > MAX_FRACTION)
+
+
 def marks_of(panel: Panel, panels: Sequence[Panel], flagged: Sequence[Finding]) -> list[Mark]:
     """What is written above a panel: onsets of findings that are about it, and values that are not finite."""
     marks = []
     first, last = panel.steps
     if panel.unit != "n_samples":  # an onset is a moment in training
-        here = [f for f in flagged if f.step is not None and first <= f.step <= last and _belongs(f, panel, panels)]
+        begun = [f for f in flagged if f.step is not None and f.code not in _WITHOUT_ONSET]
+        here = [f for f in begun if first <= (f.step or 0) <= last and _belongs(f, panel, panels)]
         for step, group in groupby(sorted(here, key=lambda f: (f.step or 0, f.code)), key=lambda f: f.step or 0):
             marks.append(_onset(step, list(group), panel.unit))
     marks = marks[: _MAX_LANES - 1]
@@ -113,7 +134,8 @@ def _onset(step: int, group: Sequence[Finding], unit: StepUnit) -> Mark:
     between = f" ({interval[0]:,}–{interval[1]:,})" if interval and interval[0] < interval[1] else ""  # noqa: RUF001  (an en dash)
     grave = any(f.level != "note" and f.code.startswith(_TINTED_FAMILIES) for f in group)
     text = f"{' · '.join(f.code for f in group)} from {STEP_LABELS[unit]} {step:,}{between}"
-    return Mark(step, text, VERMILLION if grave else MUTED, interval, tinted=grave)
+    everywhere = not all(f.code.startswith("LOG") for f in group)
+    return Mark(step, text, VERMILLION if grave else MUTED, interval, tinted=grave, everywhere=everywhere)
 
 
 def _count_kinds(values: FloatArray) -> list[str]:

@@ -5,11 +5,14 @@ from io import BytesIO
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from lossacc_mlflow.records import IntArray
 
 __all__ = ["shrink_png", "to_png"]
+
+_WHITE = 0xFFFFFFFF
 
 
 def to_png(figure: Figure, *, max_bytes: int | None = None) -> bytes:
@@ -65,30 +68,41 @@ def shrink_png(body: bytes, width: int) -> bytes:
 
 def _palette_png(picture: Image.Image, colors: int) -> bytes:
     """Encode with the most frequent colours exact and the rest mapped to the nearest of a median cut."""
-    pixels = np.asarray(picture).astype(np.int64)
-    packed, which, count = np.unique(pixels @ np.array([65536, 256, 1]), return_inverse=True, return_counts=True)
+    packed = np.asarray(picture.convert("RGBA")).view("<u4")[..., 0]
+    inked = packed != _WHITE
+    # Most of a picture is paper: sorting only what is drawn on it takes a tenth of the time.
+    found, which, count = np.unique(packed[inked], return_inverse=True, return_counts=True)
     # Flat areas and the cores of lines are few, frequent colours; antialiased edges are many rare ones.
-    frequent = packed[np.lexsort((packed, -count))[: colors * 3 // 4]]
-    rare = np.setdiff1d(packed, frequent)
-    table = _unpack(frequent)
+    order = np.lexsort((found, -count))
+    frequent, rare = order[: colors * 3 // 4 - 1], order[colors * 3 // 4 - 1 :]
+    table = _unpack(np.append(found[frequent], _WHITE))
+    index = np.empty(len(found), dtype=np.uint8)
+    index[frequent] = np.arange(len(frequent))
     if rare.size:
-        remains = Image.fromarray(_unpack(rare).astype(np.uint8)[None])
-        cut = remains.quantize(colors - len(frequent), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        table = np.concatenate([table, np.reshape(cut.getpalette() or [], (-1, 3))])[:colors]
-    # Not Pillow's own mapping: it rounds colours to six bits, which turns white into light grey.
-    nearest = np.concatenate(
-        [
-            ((part[:, None] - table[None]) ** 2).sum(axis=2).argmin(axis=1)
-            for part in np.array_split(_unpack(packed), 16)
-        ]
-    )
-    encoded = Image.fromarray(nearest.astype(np.uint8)[which].reshape(pixels.shape[:2]))
-    encoded.putpalette(table.astype(np.uint8).tobytes())
+        wanted = _unpack(found[rare])
+        cut = Image.fromarray(wanted[None]).quantize(
+            colors - len(table), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
+        table = np.concatenate([table, np.reshape(cut.getpalette() or [], (-1, 3)).astype(np.uint8)])[:colors]
+        index[rare] = _nearest(wanted, table)
+    indices = np.full(packed.shape, len(frequent), dtype=np.uint8)
+    indices[inked] = index[which]
+    encoded = Image.fromarray(indices)
+    encoded.putpalette(table.tobytes())
     body = BytesIO()
-    encoded.save(body, "PNG", optimize=True)
+    # The highest level takes seven times as long and saves a tenth of the size.
+    encoded.save(body, "PNG", compress_level=6)
     return body.getvalue()
 
 
-def _unpack(packed: IntArray) -> IntArray:
+def _nearest(wanted: NDArray[np.uint8], table: NDArray[np.uint8]) -> IntArray:
+    """Index of the nearest colour in a table; not Pillow's own mapping, which rounds colours to six bits."""
+    colors = table.astype(np.float32)
+    # Of the squared distance to each colour of the table, what depends on that colour; exact below 2^24.
+    nearest: IntArray = ((colors**2).sum(axis=1) - 2 * wanted.astype(np.float32) @ colors.T).argmin(axis=1)
+    return nearest
+
+
+def _unpack(packed: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """Red, green and blue from one number each; shape (n, 3)."""
-    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1)
+    return packed.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3].copy()

@@ -5,6 +5,7 @@ the pictures of two runs must look the same.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -168,11 +169,17 @@ def color_key(figure: Figure, y: float, items: Sequence[tuple[str, str]], *, lef
         left += 19 + text_size(figure, text)[0] + 22
 
 
-def text_size(figure: Figure, text: str, *, size: float = SIZE, weight: str = "normal") -> tuple[float, float]:
+def text_size(figure: Figure, text: str, size: float = SIZE, weight: str = "normal") -> tuple[float, float]:
     """Width and height of a text in pixels, line breaks included."""
-    probe = put(figure, 0, 0, text, size=size, weight=weight, linespacing=1.2)
-    box = probe.get_window_extent()
-    probe.remove()
+    return _measure(text, size, weight, figure.dpi)
+
+
+@lru_cache(maxsize=4096)
+def _measure(text: str, size: float, weight: str, dpi: float) -> tuple[float, float]:
+    """Size of a text on a figure of that resolution; remembered, because words and numbers come again and again."""
+    figure = Figure(figsize=(1, 1), dpi=dpi)
+    FigureCanvasAgg(figure)
+    box = put(figure, 0, 0, text, size=size, weight=weight, linespacing=1.2).get_window_extent()
     return float(box.width), float(box.height)
 
 

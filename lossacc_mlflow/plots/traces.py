@@ -1,5 +1,6 @@
 """Curves as lines: which metric goes into which panel, decimation that keeps spikes, non-finite values, axes."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -74,11 +75,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class EndLabel:
-    """Text beside the end of a line, at a height in data units."""
+    """Text beside the end of a line, at a height in data units; its leader begins at ``x`` pixels, or at the edge."""
 
     y: float
     text: str
     color: str
+    x: float | None = None
+    weight: str = "normal"
 
 
 def preferred(curves: Iterable[Curve], *, greater_is_better: bool) -> str | None:
@@ -197,7 +200,7 @@ def draw_trace(
         (np.isneginf(value), "v", 0.03 + 0.05 * row),
     ):
         if bad.any():
-            at, _ = envelope(x[bad], np.zeros(int(bad.sum())), 150)
+            at, _ = envelope(x[bad], np.zeros(int(bad.sum())), 60)
             axes.plot(
                 at,
                 np.full(len(at), height_in_axes),
@@ -222,7 +225,10 @@ def end_labels(figure: Figure, axes: Axes, labels: Sequence[EndLabel], *, size: 
     centres = spread(wanted, [line] * len(labels), box.y0 - line / 2, box.y1 + line / 2)
     for label, y, centre in zip(labels, wanted, centres, strict=True):
         if np.isfinite(label.y):
-            connect(axes, (box.x1 + 2, y), (box.x1 + 15, centre), label.color)
+            edge = box.x1 + 2
+            if label.x is not None:
+                connect(axes, (label.x, y), (max(edge, label.x), y), label.color)
+            connect(axes, (max(edge, label.x or 0.0), y), (box.x1 + 15, centre), label.color)
         put(
             figure,
             (box.x1 + 18) / width,
@@ -230,6 +236,7 @@ def end_labels(figure: Figure, axes: Axes, labels: Sequence[EndLabel], *, size: 
             label.text,
             size=size,
             color=readable(label.color),
+            weight=label.weight,
             va="center_baseline",
             gid="end label",
         )
@@ -262,10 +269,16 @@ def at_step(unit: StepUnit, step: int) -> str:
     return f"at {STEP_LABELS[unit]} {step:,}"
 
 
-def set_step_axis(axes: Axes, low: float, high: float, *, unit: StepUnit, labelled: bool = True) -> None:
-    """Set limits and whole-number ticks of a step axis; a single step gets room on both sides."""
+def set_step_axis(
+    axes: Axes, low: float, high: float, *, unit: StepUnit, labelled: bool = True, room: float = 0.0
+) -> None:
+    """Set limits and whole-number ticks of a step axis; a single step gets room on both sides.
+
+    ``room`` is kept free to the right of the last step, in pixels.
+    """
     margin = 0.015 * (high - low) if high > low else 0.5
-    axes.set_xlim(low - margin, high + margin)
+    width = axes.get_window_extent().width
+    axes.set_xlim(low - margin, high + margin + (high - low + 2 * margin) * room / (width - room))
     ticks = MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
     inside = [float(t) for t in ticks if low - margin <= t <= high + margin and float(t).is_integer()]
     set_ticks(axes.xaxis, inside, [f"{t:,.0f}" if abs(t) < 1e9 else f"{t:.3g}" for t in inside])
@@ -276,7 +289,8 @@ def set_step_axis(axes: Axes, low: float, high: float, *, unit: StepUnit, labell
 def _tick_labels(ticks: Sequence[float], *, fraction: bool, log: bool) -> list[str]:
     """Tick labels with as many decimals as their distance needs."""
     if log:
-        return [f"{t:g}" for t in ticks]
+        # As numbers are written elsewhere: 2e-8, not 2e-08.
+        return [re.sub(r"e([+-])0*", lambda m: "e-" if m[1] == "-" else "e", f"{t:g}") for t in ticks]
     scale, unit = (100, " %") if fraction else (1, "")
     distance = scale * min(np.diff(ticks), default=1.0)
     if not 1e-6 < distance < 1e6:

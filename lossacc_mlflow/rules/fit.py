@@ -75,7 +75,7 @@ class LossOverfitting(Rule):
     agreeing_above: float = 0.3
     opposed_share: float = 0.6
     agreeing_share: float = 1.5
-    max_hidden_rise: float = 0.5
+    max_hidden_rise: float = 1.0
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
     not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
