@@ -5,10 +5,14 @@ from math import isfinite
 
 from lossacc_mlflow.comparison.rows import known_accuracy, settled_loss
 from lossacc_mlflow.pairing import ALPHA, write_p_value
-from lossacc_mlflow.records import ComparisonRow, PairedComparison, Split
+from lossacc_mlflow.records import ComparisonRow, PairedComparison, Split, Verdict
 from lossacc_mlflow.wording import number
 
 __all__ = ["recommend"]
+
+
+_WORTHLESS: tuple[Verdict, ...] = ("diverged", "not_learning")
+"""Verdicts of runs that nobody should take, however good one of their figures is."""
 
 
 def recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison], split: Split) -> tuple[str, ...]:
@@ -26,6 +30,10 @@ def recommend(rows: Sequence[ComparisonRow], pairs: Sequence[PairedComparison], 
     tuple of str
         At least one sentence.
     """
+    failed = [row for row in rows if row.verdict in _WORTHLESS]
+    rows = [row for row in rows if row not in failed]
+    if failed and not rows:
+        return ("No run is worth taking: all have diverged, or never learned.",)
     answers = next((r for r in rows if known_accuracy(r) is not None), None)
     probabilities = min(rows, key=settled_loss, default=None)
     if probabilities is not None and settled_loss(probabilities) == float("inf"):

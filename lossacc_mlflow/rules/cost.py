@@ -3,7 +3,7 @@
 from lossacc_mlflow.curves import Rise
 from lossacc_mlflow.records import Evidence
 from lossacc_mlflow.rules.observation import Observation
-from lossacc_mlflow.wording import percent
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["cost_since_best", "say_rise", "steps_since"]
 
@@ -58,6 +58,8 @@ def say_rise(rise: Rise) -> str:
     Returns
     -------
     str
-        As ``"12 %"``; as ``"12 % of its fall"`` where the best value is not positive.
+        As ``"12 %"``; as ``"12 % of its fall"`` where the best value is not positive; as ``"a factor of 45"``.
     """
-    return f"{percent(rise.relative, 0)}{' of its fall' if rise.of_fall else ''}"
+    if rise.of_fall:
+        return f"{percent(rise.relative, 0)} of its fall"
+    return percent(rise.relative, 0) if rise.relative < 9 else f"a factor of {number(1 + rise.relative)}"

@@ -28,9 +28,10 @@ class LossOverfitting(Rule):
     """The validation loss rises from a best step to the end while the train loss does not.
 
     How it is detected: the smoothed validation loss ends more than ``max_rise`` above its best value, by more than
-    the noise of the curve explains, at least ``min_points_since`` points after it; over the last third of the points
-    since, at least 1 - ``max_recovery`` of the rise is still there (a rise that recovers is none); the train loss
-    does not rise with it (that is TRN002), and the model had learned (TRN003).
+    ``min_share_of_fall`` of its own fall and by more than the noise of the curve explains, at least
+    ``min_points_since`` points after it; over the last third of the points since, at least 1 - ``max_recovery`` of the
+    rise is still there (a rise that recovers is none); the train loss does not rise with it (that is TRN002), and the
+    model had learned (TRN003).
 
     How much noise explains is asked of the whole run: where train and validation loss go apart (their rank
     correlation is below ``opposed_below``), ``opposed_share`` of the doubt about the best and the last level
@@ -63,6 +64,9 @@ class LossOverfitting(Rule):
         Shares of the doubt.
     max_hidden_rise : float
         Relative rise.
+    min_share_of_fall : float
+        Share of the fall from the upper decile of the curve to its best value; less than that is next to nothing,
+        however near to zero the loss is.
     """
 
     code: ClassVar[str] = "FIT001"
@@ -75,6 +79,7 @@ class LossOverfitting(Rule):
     agreeing_above: float = 0.3
     opposed_share: float = 0.6
     agreeing_share: float = 1.5
+    min_share_of_fall: float = 0.002
     max_hidden_rise: float = 1.0
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
     not_learning: NotLearning = field(default=NotLearning(), repr=False)
@@ -89,7 +94,7 @@ class LossOverfitting(Rule):
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
             Evidence("validation_rise", rise.absolute, self._needed_rise(seen, validation), seen.loss_unit),
         ]
-        if not rise.relative > self.max_rise:
+        if not (rise.relative > self.max_rise and self._is_felt(validation, rise)):
             return self.clear(f"The {seen.held_out} loss ends near its best value.", evidence)
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
@@ -130,7 +135,19 @@ class LossOverfitting(Rule):
             return False
         lasting = rise.late_low > validation.best_value + (1 - self.max_recovery) * rise.absolute
         beyond_noise = rise.absolute > self._needed_rise(seen, validation)
-        return rise.relative > max_rise and beyond_noise and lasting and rise.points_since >= self.min_points_since
+        late = rise.points_since >= self.min_points_since
+        return rise.relative > max_rise and self._is_felt(validation, rise) and beyond_noise and lasting and late
+
+    def _is_felt(self, validation: CurveShape, rise: Rise) -> bool:
+        """Whether a rise is more than a wobble of a loss that has all but vanished.
+
+        The fall is counted from the upper decile: a first value may be anything.
+        """
+        if not rise.absolute > 0:
+            return False
+        return rise.absolute > self.min_share_of_fall * float(
+            np.quantile(validation.value, 0.9) - validation.best_value
+        )
 
     def _needed_rise(self, seen: Observation, validation: CurveShape) -> float:
         """What noise explains, in the light of the whole run; of a NaN correlation neither comparison holds."""
@@ -166,8 +183,9 @@ class AccuracyOverfitting(Rule):
     """The validation accuracy falls from its peak to the end while training goes on.
 
     How it is detected: the smoothed validation accuracy ends below its peak by more than ``max_drop`` (or
-    ``max_drop_relative`` of a low peak, whichever is less), by more than the noise of the curve explains, at least
-    ``min_points_since`` points after it; the train accuracy does not fall as much, the train loss does not rise
+    ``max_drop_relative`` of a low peak, whichever is less), by more than the noise of the curve explains, by at least
+    ``min_samples`` samples where their number is known (fewer cannot be significant in an exact McNemar test), and at
+    least ``min_points_since`` points after it; the train accuracy does not fall as much, the train loss does not rise
     (that is TRN002), and the model had learned (TRN003). A fall of less than ``sure_ratio`` times that limit must be
     borne out by the validation loss, where it is known: it ends more than ``min_loss_rise`` above its best, and by
     half of what noise explains. The peak of an accuracy is always a little lucky.
@@ -184,6 +202,8 @@ class AccuracyOverfitting(Rule):
         The same as a share of the peak.
     min_points_since : int
         Points that must follow the peak.
+    min_samples : int
+        See above.
     sure_ratio, min_loss_rise : float
         See above.
     """
@@ -194,6 +214,7 @@ class AccuracyOverfitting(Rule):
     max_drop: float = 0.02
     max_drop_relative: float = 0.05
     min_points_since: int = 2
+    min_samples: int = 6
     sure_ratio: float = 1.5
     min_loss_rise: float = 0.03
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
@@ -205,7 +226,10 @@ class AccuracyOverfitting(Rule):
         quality, drop = seen.validation_quality, seen.accuracy_drop
         if quality is None or drop is None:
             return self.not_applicable(NEEDS_ACCURACY)
-        limit = max(min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.wide_doubt)
+        of_samples = 0.0 if run.n_validation is None else (self.min_samples - 1) / run.n_validation
+        limit = max(
+            min(self.max_drop, self.max_drop_relative * abs(quality.best_value)), quality.wide_doubt, of_samples
+        )
         evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
         train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
@@ -246,7 +270,7 @@ class GeneralizationGap(Rule):
     How it is detected: the validation loss ends at least ``min_ratio`` times the train loss. Where both were logged
     over at least ``min_points`` steps, the train loss must also have fallen by ``min_fall`` since the validation loss
     first came within ``near`` of its minimum, within the first ``before`` of the run: training that no longer paid.
-    A rise is FIT001, a late divergence TRN002; then this rule is clear.
+    A rise is FIT001, a late divergence TRN002, a model at chance TRN003; then this rule is clear.
 
     Why it matters: a gap alone is no fault (every good model has one, a random forest a wide one); it says that the
     training figures are no estimate of what the model can do, and that more data or regularisation may pay.
@@ -272,6 +296,7 @@ class GeneralizationGap(Rule):
     min_points: int = 12
     loss_overfitting: LossOverfitting = field(default=LossOverfitting(), repr=False)
     late_divergence: LateDivergence = field(default=LateDivergence(), repr=False)
+    not_learning: NotLearning = field(default=NotLearning(), repr=False)
 
     def check(self, run: RunData) -> Finding:
         """Compare the losses at the end, and what the last part of the training paid."""
@@ -290,6 +315,8 @@ class GeneralizationGap(Rule):
             return self.clear(f"Train and {seen.held_out} loss end close to each other.", evidence)
         if any(rule.check(run).status == "flagged" for rule in (self.loss_overfitting, self.late_divergence)):
             return self.clear(f"The {seen.held_out} loss rises: see FIT001 and TRN002.", evidence)
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("The model has learned nothing that could generalise: see TRN003.", evidence)
         train, validation = seen.train_loss, seen.validation_loss
         if train is not None and validation is not None and len(validation) >= self.min_points:
             since = self._no_longer_paid(train, validation)

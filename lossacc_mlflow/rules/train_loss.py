@@ -26,12 +26,13 @@ class TrainLossDiffers(Rule):
 
     How it is detected: by one of three signs, each for ``min_share`` of the steps.
 
-    Above what the accuracy explains: where the number of classes is known and the train accuracy ends at
-    ``min_accuracy`` or more, the train loss in the second half exceeds by more than ``min_excess`` nats the log loss of
-    a model that gives every answer one and the same confidence, its accuracy (Fano's inequality); over the last fifth
-    this excess fell by less than ``max_fall`` of it. Training removes such an excess from a plain log loss. Where the
-    first step was logged before the model learned (accuracy below twice chance), the loss must exceed ln K there too:
-    strong weight decay outside the loss also keeps it high, and starts at ln K.
+    Above what the accuracy explains: where the number of classes is known, the loss is not declared a log loss (by its
+    key or the tag ``lossacc.loss``) and the train accuracy ends at ``min_accuracy`` or more, the train loss in the
+    second half exceeds by more than ``min_excess`` nats the log loss of a model that gives every answer one and the
+    same confidence, its accuracy (Fano's inequality); over the last fifth this excess fell by less than ``max_fall`` of
+    it. Training removes such an excess from a plain log loss. Where the first step was logged before the model learned
+    (accuracy below twice chance), the loss must exceed ln K there too: strong weight decay outside the loss also keeps
+    it high, and starts at ln K.
 
     Above the validation loss: in the second half the train loss lies above the validation loss, in the median by more
     than ``min_gap`` of it, although the train accuracy is no lower than the validation accuracy.
@@ -79,10 +80,13 @@ class TrainLossDiffers(Rule):
                 f"Train loss (a log loss) and train accuracy over at least {MIN_POINTS} common steps are needed."
             )
         pair = _on_common_steps(train, _points(run, held_out_split(run)))
-        n_classes = run.n_classes if run.n_classes is not None and run.n_classes > 1 else None
+        # Who names it log loss says that it is one.
+        is_open = all(c.metric.name != "log_loss" for c in run.curves if c.split == "train")
+        n_classes = run.n_classes if run.n_classes is not None and run.n_classes > 1 and is_open else None
         if pair is None and n_classes is None:
             return self.not_applicable(
-                "Either the number of classes or loss and accuracy of validation at the same steps are needed."
+                "Either the number of classes and a loss that is not declared a log loss, or loss and accuracy of "
+                "validation at the same steps are needed."
             )
         thinned = _choose(train, np.arange(len(train.step)))
         found = None if n_classes is None else self._above_explained(thinned, n_classes, chance_level(run) or 0.0)

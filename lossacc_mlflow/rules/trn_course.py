@@ -237,7 +237,7 @@ class StillImproving(Rule):
             return self.clear(f"The {seen.held_out} loss had stopped falling.", evidence)
         return self.flagged(
             f"The {seen.held_out} loss fell by {percent(evidence[0].value)} over the last {percent(self.window, 0)} of "
-            f"the steps, to {number(validation.end)} at the end: it had not settled.",
+            f"the steps, to {number(float(validation.value[-1]))}: it had not settled.",
             evidence,
             "Train on: the model can still get better.",
             split=seen.held_out,
