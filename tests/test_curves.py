@@ -104,7 +104,7 @@ def test_slow_swings_are_doubted_and_plain_noise_is_not() -> None:
     assert plain is not None
     assert swinging is not None
     assert plain.wide_doubt == plain.doubt
-    assert swinging.wide_doubt > 5 * swinging.doubt
+    assert swinging.wide_doubt > 4 * swinging.doubt
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
