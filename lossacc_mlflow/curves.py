@@ -427,14 +427,14 @@ def _choose(run: RunData, split: Split, names: Sequence[str]) -> Curve | None:
 
 
 def _window(value: FloatArray, noise: float) -> int:
-    """Smallest window that brings the noise of a mean below 2 % of the level, within n/60 and n/5 points."""
+    """Smallest window that brings the noise of a mean below 2 % of the level, within n/40 and n/5 points."""
     n = len(value)
     if n < _MIN_POINTS_TO_SMOOTH:
         return 1
     level = 0.02 * float(np.median(np.abs(value[:: n // _MAX_POINTS_OF_MEDIAN + 1])))
     # Beyond n the answer is the same, and squares of what floats can hold need not fit a float.
     wanted = min(noise / level, float(n)) ** 2 if level > 0 else 0.0
-    return _odd(int(np.clip(wanted, max(3, n / 60), max(3, n / 5))))
+    return _odd(int(np.clip(wanted, max(3, n / 40), max(3, n / 5))))
 
 
 def _noise_since(value: FloatArray, noise: float) -> float:
