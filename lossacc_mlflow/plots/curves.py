@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lossacc_mlflow.plots.drafts import Draft, draft_panel
 from lossacc_mlflow.plots.evidence import visible_in
 from lossacc_mlflow.plots.highlights import draw_areas, draw_breaks, draw_levels, draw_rings, draw_spots
+from lossacc_mlflow.plots.labels import Box
 from lossacc_mlflow.plots.measures import draw_brackets, draw_fall, draw_stretch
 from lossacc_mlflow.plots.panels import Mark, Panel, choose_panels, marks_of
 from lossacc_mlflow.plots.points import lines_in_pixels, mark_points
@@ -49,6 +50,7 @@ __all__ = ["plot_curves"]
 # Pixels.
 _LANE = 18
 _LEFT = 82
+_TICK = 14
 _FOOT = 34
 _HEADER_LINE = 19
 _TOGETHER = 9
@@ -89,15 +91,17 @@ def plot_curves(diagnosis: Diagnosis) -> Figure:
         put(figure, 0.5, 0.2, "No curve of a loss or of a score was logged.", ha="center", color=MUTED)
         return figure
     right = figure.bbox.width - 34 - max(text_size(figure, *words)[0] for draft in drawn for words in draft.words)
+    widest = max((text_size(figure, label)[0] for draft in drawn for label in draft.tick_labels), default=0.0)
+    left = max(_LEFT, _TICK + widest)
     shared = len({p.unit for p in panels}) == 1
     for i, (panel, draft) in enumerate(zip(panels, drawn, strict=True)):
         top -= heads[i]
-        axes = add_axes(figure, _LEFT, top - size, right, top)
+        axes = add_axes(figure, left, top - size, right, top)
         among = panels if shared else [panel]
         first, last = min(p.steps[0] for p in among), max(p.steps[1] for p in among)
         room = max(d.room for d in (drawn if shared else [draft]))
         labelled = not shared or panel is panels[-1]
-        set_step_axis(axes, first, last, unit=panel.unit, labelled=labelled, room=room)
+        set_step_axis(figure, axes, first, last, unit=panel.unit, labelled=labelled, room=room)
         title_height = (top + heads[i] - 14) / figure.bbox.height
         put(figure, 16 / figure.bbox.width, title_height, _panel_title(panel), weight="bold")
         others = [m for other in marks for m in other] if shared else []
@@ -180,10 +184,11 @@ def _draw_panel(
         draw_rings(axes, visible.rings)
     draw_breaks(axes, visible.breaks)
     draw_spots(axes, visible.spots)
-    _name_first_values(figure, axes, panel, draft.scale)
+    taken = _name_first_values(figure, axes, panel, draft.scale)
     _write_lanes(figure, axes, marks)
     lines = lines_in_pixels(axes, draft, upright)
-    taken = [] if visible.stretch is None else [draw_stretch(figure, axes, visible.stretch, lines)]
+    if visible.stretch is not None:
+        taken.append(draw_stretch(figure, axes, visible.stretch, np.concatenate([lines, *(b.points() for b in taken)])))
     mark_points(figure, axes, draft, summaries, lines, taken)
     end_labels(figure, axes, labels)
 
@@ -215,22 +220,21 @@ def _draw_curves(axes: Axes, panel: Panel) -> None:
         )
 
 
-def _name_first_values(figure: Figure, axes: Axes, panel: Panel, scale: Scale) -> None:
-    """Say where a curve comes from that begins above the axes."""
+def _name_first_values(figure: Figure, axes: Axes, panel: Panel, scale: Scale) -> list[Box]:
+    """Say where a curve comes from that begins above the axes, and return what the words cover."""
     box = axes.get_window_extent()
-    above = [c for c in panel.curves if len(c) and c.value[0] > scale.high]
+    taken = []
+    above = [c for c in panel.curves if len(c) and scale.high < c.value[0] < np.inf]
     for row, curve in enumerate(above):
         text = f"↑ from {score_text(curve.metric, float(curve.value[0]))}"
-        x = float(axes.transData.transform((curve.step[min(1, len(curve) - 1)], 0))[0]) + 8
-        put(
-            figure,
-            min(x, box.x1 - text_size(figure, text)[0]) / figure.bbox.width,
-            (box.y1 - 10 - _LANE * row) / figure.bbox.height,
-            text,
-            color=readable(SPLIT_COLORS[curve.split]),
-            va="center",
-            gid="begins above",
-        )
+        width, height = text_size(figure, text)
+        second = curve.step[min(1, len(curve) - 1)]
+        x = min(float(axes.transData.transform((second, 0))[0]) + 8, box.x1 - width)
+        y = box.y1 - 10 - _LANE * row
+        color = readable(SPLIT_COLORS[curve.split])
+        put(figure, x / figure.bbox.width, y / figure.bbox.height, text, color=color, va="center", gid="begins above")
+        taken.append(Box(x, y - height / 2, x + width, y + height / 2))
+    return taken
 
 
 def _tint_after(axes: Axes, panel: Panel, marks: Sequence[Mark]) -> None:

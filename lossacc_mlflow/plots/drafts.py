@@ -37,6 +37,11 @@ class Draft:
         return [(e.text, SIZE, e.weight) for e in self.ends] + [(text, SIZE, "bold") for text in beside]
 
     @property
+    def tick_labels(self) -> list[str]:
+        """Labels of the value axis."""
+        return self.scale.ticks(fraction=self.panel.judged.metric.unit == "fraction")[1]
+
+    @property
     def room(self) -> float:
         """Pixels to keep free behind the last step."""
         return BRACKET_ROOM * len(self.visible.brackets) + ARROW_ROOM * (self.visible.fall is not None)

@@ -12,7 +12,7 @@ from lossacc_mlflow.plots.panels import Panel
 from lossacc_mlflow.plots.shapes import Area, Bracket, Spot, Stretch, Visible
 from lossacc_mlflow.plots.style import MUTED, SPLIT_COLORS, VERMILLION, readable
 from lossacc_mlflow.records import CurveSummary, Diagnosis
-from lossacc_mlflow.wording import number, percent, signed
+from lossacc_mlflow.wording import percent, signed
 
 __all__ = ["visible_in"]
 
@@ -119,7 +119,7 @@ def _swing(panel: Panel, found: Flagged) -> tuple[Area, Bracket] | None:
     middle, spread = float(np.median(late)), relative * float(np.median(np.abs(late)))
     low, high = middle - spread / 2, middle + spread / 2
     color = readable(VERMILLION)
-    text = f"swings by {number(spread)} ({percent(relative, 0)})"
+    text = f"swings by {percent(relative, 0)}"
     return Area(begin, panel.steps[1], low, high, color, "swing"), Bracket(low, high, text, color, arrow=False)
 
 

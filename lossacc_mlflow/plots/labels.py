@@ -41,6 +41,11 @@ class Box:
         """Whether the other lies wholly inside."""
         return self.x0 <= other.x0 and other.x1 <= self.x1 and self.y0 <= other.y0 and other.y1 <= self.y1
 
+    def points(self, gap: float = 5.0) -> NDArray[np.float64]:
+        """Points about ``gap`` apart all over it; shape (n_points, 2)."""
+        x, y = np.arange(self.x0, self.x1 + gap, gap), np.arange(self.y0, self.y1 + gap, gap)
+        return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
     def crossed_by(self, start: Point, end: Point) -> bool:
         """Whether a straight line goes through the rectangle (Liang and Barsky 1984)."""
         first, last = 0.0, 1.0

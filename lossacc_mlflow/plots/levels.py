@@ -63,7 +63,7 @@ def needed_to_learn(panel: Panel, found: Flagged, summaries: Sequence[CurveSumma
     if fall is None or summary is None or not isfinite(summary.first):
         return None
     needed = summary.first - fall * abs(summary.first)
-    return _learned(panel, f"learned: below {number(needed)}", needed, None)
+    return _learned(panel, f"learned: {percent(fall, 0)} below its start", needed, None)
 
 
 def _learned(panel: Panel, text: str, needed: float, chance: float | None) -> tuple[Level, Area]:

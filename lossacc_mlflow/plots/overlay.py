@@ -102,7 +102,7 @@ def plot_curves_overlay(comparison: Comparison) -> Figure:
         width, height = figure.bbox.size
         name = metric_label(traces[0].curve)
         put(figure, 16 / width, (top + 10) / height, f"validation {name}", weight="bold")
-        _set_axis(axes, panels, unit, labelled=traces is panels[-1])
+        _set_axis(figure, axes, panels, unit, labelled=traces is panels[-1])
         _draw(axes, traces, unit, panels)
         end_labels(figure, axes, texts)
         top -= _PANEL + _FOOT
@@ -178,12 +178,14 @@ def _labels(figure: Figure, traces: Sequence[_Trace]) -> list[EndLabel]:
     return labels
 
 
-def _set_axis(axes: Axes, panels: Sequence[Sequence[_Trace]], unit: StepUnit | None, *, labelled: bool) -> None:
+def _set_axis(
+    figure: Figure, axes: Axes, panels: Sequence[Sequence[_Trace]], unit: StepUnit | None, *, labelled: bool
+) -> None:
     """Steps where all runs share a unit, the fraction of each training where they do not."""
     long = [t.curve for traces in panels for t in traces if len(t.curve) > 1]
     if unit is not None:
         first, last = min(int(c.step[0]) for c in long), max(int(c.step[-1]) for c in long)
-        set_step_axis(axes, first, last, unit=unit, labelled=labelled)
+        set_step_axis(figure, axes, first, last, unit=unit, labelled=labelled)
         return
     axes.set_xlim(-0.015, 1.015)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if long else []

@@ -45,6 +45,7 @@ _LOG_DECADES = 1.5
 _MAX_COLUMNS = 1200
 """Columns into which a long curve is gathered: more than a panel has pixels."""
 _MARKED_POINTS = 30
+_TICK_GAP = 24
 _LARGEST = 1e300
 """Larger values would overflow in matplotlib's own arithmetic; nobody can tell them apart in a picture."""
 
@@ -61,16 +62,21 @@ class Scale:
         """Set limits and ticks."""
         axes.set_yscale("log" if self.log else "linear")
         axes.set_ylim(self.low, self.high)
+        set_ticks(axes.yaxis, *self.ticks(fraction=fraction))
+
+    def ticks(self, *, fraction: bool) -> tuple[list[float], list[str]]:
+        """Return where ticks stand, and their labels."""
         if self.log:
             decades = np.log10(self.high / self.low)
             subs: Any = (1.0, 3.0) if decades < 4 else (1.0,)
             if decades < 2:
                 subs = (1.0, 2.0, 5.0)
-            ticks = LogLocator(subs=subs, numticks=9).tick_values(self.low, self.high)
+            with np.errstate(over="ignore"):  # a tick beyond the largest float is outside anyway
+                ticks = LogLocator(subs=subs, numticks=9).tick_values(self.low, self.high)
         else:
             ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
         inside = [float(t) for t in ticks if self.low <= t <= self.high]
-        set_ticks(axes.yaxis, inside, _tick_labels(inside, fraction=fraction, log=self.log))
+        return inside, _tick_labels(inside, fraction=fraction, log=self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def value_scale(values: Iterable[FloatArray], *, allow_log: bool, include: Seque
     low, high = (float(x) for x in np.clip([finite.min(), finite.max()], -_LARGEST, _LARGEST))
     if allow_log and low > 0 and np.log10(high / low) > _LOG_DECADES:
         margin = (high / low) ** 0.06
-        return Scale(max(low / margin, 1e-305), high * margin, log=True)
+        return Scale(max(low / margin, 1e-305), min(high, _LARGEST / margin) * margin, log=True)
     margin = 0.07 * (high - low) or 0.1 * abs(high) or 0.1
     return Scale(low - margin, high + margin, log=False)
 
@@ -222,7 +228,8 @@ def end_labels(figure: Figure, axes: Axes, labels: Sequence[EndLabel], *, size: 
     width, height = figure.bbox.size
     wanted = [float(np.clip(axes.transData.transform((0, e.y))[1], box.y0, box.y1)) for e in labels]
     line = text_size(figure, "Ég", size=size)[1]
-    centres = spread(wanted, [line] * len(labels), box.y0 - line / 2, box.y1 + line / 2)
+    # Not above the axes: there stand the words about onsets.
+    centres = spread(wanted, [line] * len(labels), box.y0 - line / 2, box.y1 + 1)
     for label, y, centre in zip(labels, wanted, centres, strict=True):
         if np.isfinite(label.y):
             edge = box.x1 + 2
@@ -270,7 +277,7 @@ def at_step(unit: StepUnit, step: int) -> str:
 
 
 def set_step_axis(
-    axes: Axes, low: float, high: float, *, unit: StepUnit, labelled: bool = True, room: float = 0.0
+    figure: Figure, axes: Axes, low: float, high: float, *, unit: StepUnit, labelled: bool = True, room: float = 0.0
 ) -> None:
     """Set limits and whole-number ticks of a step axis; a single step gets room on both sides.
 
@@ -279,11 +286,17 @@ def set_step_axis(
     margin = 0.015 * (high - low) if high > low else 0.5
     width = axes.get_window_extent().width
     axes.set_xlim(low - margin, high + margin + (high - low + 2 * margin) * room / (width - room))
-    ticks = MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
+    widest = max(text_size(figure, _step_label(end))[0] for end in (low, high))
+    n_ticks = int(np.clip(width / (widest + _TICK_GAP), 1, 8))
+    ticks = MaxNLocator(nbins=n_ticks, integer=True, steps=[1, 2, 5, 10]).tick_values(low, high)
     inside = [float(t) for t in ticks if low - margin <= t <= high + margin and float(t).is_integer()]
-    set_ticks(axes.xaxis, inside, [f"{t:,.0f}" if abs(t) < 1e9 else f"{t:.3g}" for t in inside])
+    set_ticks(axes.xaxis, inside, [_step_label(t) for t in inside])
     if labelled:
         set_label(axes.xaxis, STEP_LABELS[unit])
+
+
+def _step_label(step: float) -> str:
+    return f"{step:,.0f}" if abs(step) < 1e9 else f"{step:.3g}"
 
 
 def _tick_labels(ticks: Sequence[float], *, fraction: bool, log: bool) -> list[str]:
