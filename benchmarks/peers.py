@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 from scipy.stats import rankdata
 
 from benchmarks.data import History
@@ -31,6 +32,8 @@ __all__ = [
     "prechelt_gl",
     "prechelt_pq",
     "prechelt_up",
+    "runmedic_no_learning",
+    "runmedic_overfitting",
     "sagemaker_loss_not_decreasing",
     "sagemaker_overfit",
     "sagemaker_overtraining",
@@ -106,8 +109,8 @@ def sagemaker_overtraining(
 ) -> int:
     """Find where neither loss has improved for its patience; an improvement is one by more than ``delta``.
 
-    Amazon SageMaker developer guide, "Overtraining Rule" (…/dg/overtraining.html). The page does not say how the two
-    are combined; that both must have stalled is the reading with fewer false alarms.
+    Amazon SageMaker developer guide, "Overtraining Rule" (…/dg/overtraining.html), for its patiences; that both losses must
+    have stalled is our reading, the one with fewer false alarms.
     """
     train = _waited(history.train_loss, delta) >= patience_train
     validation = _waited(history.validation_loss, delta) >= patience_validation
@@ -208,6 +211,36 @@ def trainproof_overfit(history: History, *, ratio: float = 1.2, min_points: int 
     return bool(validation[-1] > ratio * validation.min() and train[-1] < train[int(np.argmin(validation))])
 
 
+def runmedic_overfitting(history: History, *, min_rise: float = 0.05, min_train_fall: float = 0.03) -> bool | None:
+    """Tell whether the last three validation losses lie 5 % above the best, while the train loss fell by 3 %.
+
+    runmedic 0.1.1 (pypi.org/project/runmedic), check "overfitting": at least four evaluations, three of them after the
+    best; the train loss is an exponential moving average. From 15 % on it is a warning, below a note.
+    """
+    validation, train = history.validation_loss, history.train_loss
+    if len(history) < 4:
+        return None
+    best = int(np.argmin(validation))
+    if best > len(history) - 4 or validation[best] == 0:
+        return False
+    rise = (validation[-3:].mean() - validation[best]) / abs(validation[best])
+    smooth = _moving_average(train)
+    fallen = smooth[best] != 0 and (smooth[best] - smooth[-1]) / abs(smooth[best]) >= min_train_fall
+    return bool(rise >= min_rise and fallen)
+
+
+def runmedic_no_learning(history: History, *, min_fall: float = 0.02) -> bool | None:
+    """Tell whether the train loss never falls 2 % below the mean of its first tenth.
+
+    runmedic 0.1.1, check "no learning": at least twenty points of an exponential moving average.
+    """
+    if len(history) < 20:
+        return None
+    smooth = _moving_average(history.train_loss)
+    start = float(smooth[: max(1, len(smooth) // 10)].mean())
+    return bool(start != 0 and (start - smooth.min()) / abs(start) < min_fall)
+
+
 def autotrainer_oscillation(history: History, *, zeta: float = 0.03, eta: float = 0.2) -> bool | None:
     """Tell whether the train accuracy swings by ``zeta`` between neighbouring extremes in a share ``eta`` of epochs.
 
@@ -232,6 +265,13 @@ def autotrainer_slow_convergence(history: History, *, delta: float = 0.01) -> bo
         return None
     gains = (np.diff(a).max() for a in (history.train_accuracy, history.validation_accuracy))
     return all(gain < delta for gain in gains)
+
+
+def _moving_average(value: FloatArray) -> FloatArray:
+    """Exponential moving average over a span of a tenth of the points, 2 to 50, begun at the first value."""
+    alpha = 2 / (np.clip(len(value) // 10, 2, 50) + 1)
+    smooth: FloatArray = lfilter([alpha], [1, alpha - 1], value, zi=[(1 - alpha) * value[0]])[0]
+    return smooth
 
 
 def _first_run(fires: NDArray[np.bool_], length: int) -> int:
@@ -276,6 +316,7 @@ PEERS: tuple[Peer, ...] = (
     Peer("last / min > 1.15", "overfit", lambda h: last_over_min(h, 1.15)),
     Peer("Spearman(train, validation) < 0", "overfit", spearman),
     Peer("trainproof TP-OVERFIT", "overfit", trainproof_overfit),
+    Peer("runmedic overfitting", "overfit", runmedic_overfitting),
     Peer("Deepchecks boosting overfit 5 %", "overfit", deepchecks_boosting_overfit, needs_accuracy=True),
     _stopping("SageMaker Overfit", "overfit", sagemaker_overfit),
     _stopping("SageMaker Overtraining", "overfit", sagemaker_overtraining),
@@ -287,6 +328,7 @@ PEERS: tuple[Peer, ...] = (
     _stopping("Keras patience 10", "overfit", lambda h: keras_early_stopping(h, 10)),
     _stopping("Keras patience 20", "overfit", lambda h: keras_early_stopping(h, 20)),
     _stopping("SageMaker LossNotDecreasing", "not_learning", sagemaker_loss_not_decreasing),
+    Peer("runmedic no learning", "not_learning", runmedic_no_learning),
     Peer("AutoTrainer slow convergence", "not_learning", autotrainer_slow_convergence, needs_accuracy=True),
     Peer("AutoTrainer oscillation", "unstable", autotrainer_oscillation, needs_accuracy=True),
     Peer("Keras TerminateOnNaN", "nonfinite", lambda h: h.first_nan_of_train is not None),

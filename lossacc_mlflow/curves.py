@@ -171,7 +171,8 @@ def shape_of(curve: Curve) -> CurveShape | None:
     n = len(value)
     if n == 0:
         return None
-    noise = noise_level(value)
+    # The first fall of a short run is most of what its few second differences see.
+    noise = noise_level(value if n >= _MIN_POINTS_TO_SMOOTH else value[1:])
     window = _window(value, noise)
     median = _median_of_three(value) if n >= _MIN_POINTS_TO_SMOOTH else value
     smooth = _running_mean(median, window)

@@ -328,9 +328,10 @@ class GeneralizationGap(Rule):
         return self._gap(seen, evidence, "", None)
 
     def _gap(self, seen: Observation, evidence: list[Evidence], since: str, step: int | None) -> Finding:
+        loss = f"The {seen.held_out} loss ({number(seen.validation_loss_final)})"
+        times = f"{loss} is {evidence[0].value:.1f} times the train loss ({number(seen.train_loss_final)}){since}."
         return self.flagged(
-            f"The {seen.held_out} loss ({number(seen.validation_loss_final)}) is {evidence[0].value:.1f} times the "
-            f"train loss ({number(seen.train_loss_final)}){since}.",
+            times if seen.train_loss_final else f"The train loss is 0. {loss} is not{since}.",
             evidence,
             f"No fault by itself: judge the model by its {seen.held_out} figures, and see whether regularisation or "
             f"more data lowers the {seen.held_out} loss.",

@@ -74,7 +74,12 @@ class Oscillating(Rule):
         return self.flagged(
             f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {number(spread)} "
             f"around a level of {number(level)} ({percent(evidence[0].value, 0)}).",
-            [*evidence, Evidence("loss_given_up", validation.end - validation.best_value, None, seen.loss_unit)],
+            [
+                *evidence,
+                Evidence("spread", spread, None, seen.loss_unit),
+                Evidence("median_loss", level, None, seen.loss_unit),
+                Evidence("loss_given_up", validation.end - validation.best_value, None, seen.loss_unit),
+            ],
             "Lower or decay the learning rate, use larger batches or average the last weights; if the train loss is "
             "smooth, validate on more samples.",
             split=seen.held_out,

@@ -20,6 +20,8 @@ from benchmarks.peers import (
     prechelt_gl,
     prechelt_pq,
     prechelt_up,
+    runmedic_no_learning,
+    runmedic_overfitting,
     sagemaker_loss_not_decreasing,
     sagemaker_overfit,
     sagemaker_overtraining,
@@ -116,6 +118,21 @@ def test_deepchecks_looks_at_the_score_alone() -> None:
     assert deepchecks_boosting_overfit(history(accuracy=[0.5, 0.9, 0.85])) is True
     assert deepchecks_boosting_overfit(history(accuracy=[0.5, 0.9, 0.86])) is False
     assert deepchecks_boosting_overfit(history([1, 1], [1.0, 2.0])) is None
+
+
+def test_runmedic_looks_at_the_last_three_evaluations() -> None:
+    falls = np.geomspace(4, 1, 8)
+    assert runmedic_overfitting(history(falls, [3, 2, 1, 1, 1, 1.06, 1.06, 1.06])) is True
+    assert runmedic_overfitting(history(falls, [3, 2, 1, 1, 1, 1.04, 1.04, 1.04])) is False
+    assert runmedic_overfitting(history(falls, [3, 2, 2, 2, 2, 1, 1.5, 1.5])) is False
+    assert runmedic_overfitting(history(np.ones(8), [3, 2, 1, 1, 1, 2, 2, 2])) is False
+    assert runmedic_overfitting(history(falls[:3], [1, 2, 3])) is None
+
+
+def test_runmedic_no_learning_below_two_percent() -> None:
+    assert runmedic_no_learning(history(np.linspace(1, 0.985, 40))) is True
+    assert runmedic_no_learning(history(np.linspace(1, 0.95, 40))) is False
+    assert runmedic_no_learning(history(np.ones(19))) is None
 
 
 def test_trainproof_wants_train_to_fall() -> None:

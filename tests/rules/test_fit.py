@@ -138,6 +138,13 @@ def test_gap_of_single_points(train: float, status: str) -> None:
     assert {e.name: e.value for e in found.evidence}["generalization_gap_accuracy"] == pytest.approx(0.1)
 
 
+def test_gap_to_a_train_loss_of_zero_is_put_into_words() -> None:
+    found = GeneralizationGap().check(make_run({"train_loss": [0.0], "val_loss": [0.5]}))
+    assert found.status == "flagged"
+    assert "nan" not in found.message
+    assert "The train loss is 0." in found.message
+
+
 def test_gap_that_still_pays_is_none() -> None:
     curves = {"train_loss": falling(30, 2.0, 0.01), "val_loss": falling(30, 2.0, 0.2)}
     assert GeneralizationGap().check(make_run(curves)).status == "clear"
