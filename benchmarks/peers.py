@@ -109,8 +109,8 @@ def sagemaker_overtraining(
 ) -> int:
     """Find where neither loss has improved for its patience; an improvement is one by more than ``delta``.
 
-    Amazon SageMaker developer guide, "Overtraining Rule" (…/dg/overtraining.html), for its patiences; that both losses must
-    have stalled is our reading, the one with fewer false alarms.
+    Amazon SageMaker developer guide, "Overtraining Rule" (…/dg/overtraining.html), for its patiences; that both losses
+    must have stalled is our reading, the one with fewer false alarms.
     """
     train = _waited(history.train_loss, delta) >= patience_train
     validation = _waited(history.validation_loss, delta) >= patience_validation

@@ -1,9 +1,8 @@
 """Every peer says on hand-made curves what its documentation says."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from benchmarks.data import History
 from benchmarks.peers import (
@@ -31,18 +30,16 @@ from benchmarks.peers import (
 
 
 def history(
-    train: Sequence[float] = (),
-    validation: Sequence[float] = (),
-    train_accuracy: Sequence[float] = (),
-    accuracy: Sequence[float] = (),
+    train: ArrayLike = (), validation: ArrayLike = (), train_accuracy: ArrayLike = (), accuracy: ArrayLike = ()
 ) -> History:
+    train, train_accuracy, accuracy = (np.array(values, float) for values in (train, train_accuracy, accuracy))
     return History(
         step=np.arange(len(train)),
-        train_loss=np.array(train, float),
+        train_loss=train,
         validation_loss=np.array(validation, float),
-        train_accuracy=np.array(train_accuracy, float),
-        validation_accuracy=np.array(accuracy[: len(train_accuracy)], float),
-        validation_accuracy_alone=np.array(accuracy, float),
+        train_accuracy=train_accuracy,
+        validation_accuracy=accuracy[: len(train_accuracy)],
+        validation_accuracy_alone=accuracy,
         first_nan_of_train=None,
     )
 
