@@ -115,13 +115,12 @@ class CurveShape:
         last = self.best + int(apart_after[0]) - 1 if len(apart_after) else len(self) - 1
         return int(self.step[first]), int(self.step[last])
 
-    def between(self, interval: tuple[int, int]) -> FloatArray:
-        """Return the smoothed values from one step to another, both included; interpolated where there is none."""
-        inside = (self.step >= interval[0]) & (self.step <= interval[1])
-        return np.append(self.smooth[inside], np.interp(interval, self.step, self.smooth))
+    def at(self, step: IntArray) -> FloatArray:
+        """Return the smoothed values at some steps, interpolated between neighbours."""
+        return np.interp(step, self.step, self.smooth)
 
-    def at(self, step: int) -> float:
-        """Return the smoothed value at a step, interpolated between neighbours."""
+    def at_step(self, step: int) -> float:
+        """Return the smoothed value at one step."""
         return float(np.interp(step, self.step, self.smooth))
 
 

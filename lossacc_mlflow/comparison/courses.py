@@ -69,7 +69,7 @@ def losses_at(step: int, *courses: Course) -> tuple[float, float] | None:
     shapes = [_shape(curve, 2) for curve in curves]
     if len({None if curve is None else curve.metric.name for curve in curves}) > 1 or None in shapes:
         return None
-    mine, other = (shape.at(step) for shape in shapes if shape is not None)
+    mine, other = (shape.at_step(step) for shape in shapes if shape is not None)
     return mine, other
 
 

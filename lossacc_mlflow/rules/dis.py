@@ -71,7 +71,7 @@ class LossUpAccuracyFlat(Rule):
         return self.flagged(
             f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "
             f"({number(validation.best_value)} to {number(validation.end)}), while the {seen.quality_word} went from "
-            f"{percent(quality.at(rise.step))} to {percent(quality.end)}.",
+            f"{percent(quality.at_step(rise.step))} to {percent(quality.end)}.",
             [*evidence, *cost_since_best(seen)],
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
             "temperature on validation data.",
@@ -87,9 +87,9 @@ class BestStepsDiffer(Rule):
 
     How it is detected: on smoothed validation curves, choosing the best step by loss costs more accuracy than
     ``max_accuracy`` and than its noise explains, or choosing the best step by accuracy costs more than ``max_loss``
-    of the loss and more than its noise explains. Of steps whose figures cannot be told from the best the most
-    favourable one counts. Different steps that cost nothing are no finding: on real curves the raw best steps differ
-    in half of all healthy runs.
+    of the loss and more than its noise explains. Steps within ``tie_loss`` of the best loss, or ``tie_accuracy`` of
+    the best accuracy, are as good as the best, and of them the most favourable one counts. Different steps that cost
+    nothing are no finding: on real curves the raw best steps differ in half of all healthy runs.
 
     Why it matters: "save best only" keeps another model depending on what it monitors.
 
@@ -101,6 +101,8 @@ class BestStepsDiffer(Rule):
         Accuracy given up that is still passed over.
     max_loss : float
         Relative loss given up that is still passed over.
+    tie_accuracy, tie_loss : float
+        See above; the loss relative to its best.
     """
 
     code: ClassVar[str] = "DIS002"
@@ -108,6 +110,8 @@ class BestStepsDiffer(Rule):
     level: ClassVar[Level] = "note"
     max_accuracy: float = 0.01
     max_loss: float = 0.05
+    tie_accuracy: float = 0.005
+    tie_loss: float = 0.01
 
     def check(self, run: RunData) -> Finding:
         """Price each choice in the other's currency."""
@@ -115,8 +119,10 @@ class BestStepsDiffer(Rule):
         loss, quality = seen.validation_loss, seen.validation_quality
         if loss is None or quality is None:
             return self.not_applicable(NEEDS_LOSS_AND_ACCURACY)
-        accuracy_cost = quality.best_value - float(quality.between(loss.best_interval).max())
-        loss_cost = float(loss.between(quality.best_interval).min()) - loss.best_value
+        as_low = loss.step[loss.smooth <= loss.best_value + self.tie_loss * abs(loss.best_value)]
+        as_high = quality.step[quality.smooth >= quality.best_value - self.tie_accuracy]
+        accuracy_cost = quality.best_value - float(quality.at(as_low).max())
+        loss_cost = float(loss.at(as_high).min()) - loss.best_value
         relative = share(loss_cost, loss.best_value) if loss.best_value > 0 else float("nan")
         evidence = [
             Evidence("accuracy_cost_of_best_loss", accuracy_cost, max(self.max_accuracy, quality.doubt), "fraction"),

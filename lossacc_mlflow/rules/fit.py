@@ -175,7 +175,7 @@ class LossOverfitting(Rule):
         train = seen.train_loss
         if train is None:
             return text + "; the train loss is not known, so that late divergence cannot be ruled out."
-        return text + f", while the train loss goes from {number(train.at(rise.step))} to {number(train.end)}."
+        return text + f", while the train loss goes from {number(train.at_step(rise.step))} to {number(train.end)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ class AccuracyOverfitting(Rule):
         )
         evidence = [Evidence("accuracy_drop", drop, limit, "fraction")]
         train = seen.train_quality
-        train_drop = 0.0 if train is None else train.at(quality.best_step) - train.end
+        train_drop = 0.0 if train is None else train.at_step(quality.best_step) - train.end
         if not drop > limit or len(quality) - 1 - quality.best < self.min_points_since:
             return self.clear(f"The {seen.held_out} accuracy ends near its peak.", evidence)
         if drop <= self.sure_ratio * limit and not self._loss_agrees(seen):
@@ -345,7 +345,7 @@ class GeneralizationGap(Rule):
         low = validation.best_value
         first = int(np.argmax(validation.smooth <= low + self.near * abs(low)))
         step = int(validation.step[first])
-        fallen = train.at(step) - train.end >= self.min_fall * abs(train.at(step))
+        fallen = train.at_step(step) - train.end >= self.min_fall * abs(train.at_step(step))
         return step if fallen and first <= self.before * (len(validation) - 1) else None
 
 

@@ -385,7 +385,7 @@ class LateDivergence(Rule):
         train, validation, rise = seen.train_loss, seen.validation_loss, seen.rise
         if train is None or validation is None or rise is None:
             return False
-        at_best, climbed = train.at(validation.best_step), train.end - train.best_value
+        at_best, climbed = train.at_step(validation.best_step), train.end - train.best_value
         fitted = max(0.0, at_best - train.best_value)
         if climbed <= self._train_limit(train) or climbed <= self.min_lost_of_fit * fitted:
             return False

@@ -61,9 +61,14 @@ def test_best_steps_that_cost_accuracy(gain: float, status: str) -> None:
     assert steps["best_step_by_loss"] < steps["best_step_by_accuracy"]
 
 
-@pytest.mark.parametrize(("loss_end", "status"), [(0.52, "clear"), (0.55, "flagged")])
+@pytest.mark.parametrize(("loss_end", "status"), [(0.54, "clear"), (0.58, "flagged")])
 def test_best_steps_that_cost_loss(loss_end: float, status: str) -> None:
-    assert BestStepsDiffer().check(make_run(_conflict(loss_end, 0.905))).status == status
+    assert BestStepsDiffer().check(make_run(_conflict(loss_end, 0.909))).status == status
+
+
+@pytest.mark.parametrize(("gain", "status"), [(0.004, "clear"), (0.009, "flagged")])
+def test_of_accuracies_as_good_as_the_best_the_one_with_the_lowest_loss_counts(gain: float, status: str) -> None:
+    assert BestStepsDiffer().check(make_run(_conflict(0.6, 0.9 + gain))).status == status
 
 
 def _summary(sharpness: float, n: int = 4000) -> PredictionSummary:
