@@ -73,6 +73,8 @@ class CurveShape:
         scatter of the window means themselves; ``doubt`` where there is no such swing.
     best : int
         Index of the best smoothed value, by the metric's direction; the first of equal ones.
+    best_point : int
+        Index of the best value before the mean is taken: of the running median of 3, of the values below twelve points.
     end : float
         Level at the end: mean of the last ``window`` median-filtered values (of the last two below twelve points).
     """
@@ -85,6 +87,7 @@ class CurveShape:
     doubt: float
     wide_doubt: float
     best: int
+    best_point: int
     end: float
 
     def __len__(self) -> int:
@@ -107,13 +110,17 @@ class CurveShape:
 
     @property
     def best_interval(self) -> tuple[int, int]:
-        """Steps around the best one at which the smoothed value stays within twice its own noise of the best."""
+        """Steps among which the best one lies.
+
+        Those around it at which the smoothed value stays within twice its own noise of the best, and on to the best
+        single point, which a mean over rough neighbours may have passed over.
+        """
         near = np.abs(self.smooth - self.best_value) <= 2 * self.level_noise
         near[self.best] = True
         apart_before, apart_after = np.flatnonzero(~near[: self.best]), np.flatnonzero(~near[self.best :])
         first = int(apart_before[-1]) + 1 if len(apart_before) else 0
         last = self.best + int(apart_after[0]) - 1 if len(apart_after) else len(self) - 1
-        return int(self.step[first]), int(self.step[last])
+        return int(self.step[min(first, self.best_point)]), int(self.step[max(last, self.best_point)])
 
     def at(self, step: IntArray) -> FloatArray:
         """Return the smoothed values at some steps, interpolated between neighbours."""
@@ -175,7 +182,8 @@ def shape_of(curve: Curve) -> CurveShape | None:
     window = _window(value, noise)
     median = _median_of_three(value) if n >= _MIN_POINTS_TO_SMOOTH else value
     smooth = _running_mean(median, window)
-    best = int(np.argmax(smooth) if curve.metric.greater_is_better else np.argmin(smooth))
+    choose = np.argmax if curve.metric.greater_is_better else np.argmin
+    best = int(choose(smooth))
     tail = window if n >= _MIN_POINTS_TO_SMOOTH else min(2, n)
     since = _noise_since(value[max(0, best - window) :], noise)
     return CurveShape(
@@ -187,6 +195,7 @@ def shape_of(curve: Curve) -> CurveShape | None:
         doubt=_doubt(n, window, since),
         wide_doubt=_doubt(n, window, max(since, _swing(smooth, window, noise))),
         best=best,
+        best_point=int(choose(median)),
         end=float(median[-tail:].mean()),
     )
 
