@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite, isnan
 
 from lossacc_mlflow import __version__
-from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve, shape_of, summarize_curve
+from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.keys import OWN_PREFIX
 from lossacc_mlflow.plots import (
     plot_attribution,
@@ -41,6 +41,7 @@ from lossacc_mlflow.render import (
     render_worst_predictions_csv,
 )
 from lossacc_mlflow.rules.base import JUDGED_SPLITS
+from lossacc_mlflow.smoothing import shape_of
 
 __all__ = [
     "KIND_COMPARISON",

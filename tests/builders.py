@@ -41,3 +41,12 @@ def make_run(
 def falling(n: int, start: float = 2.0, end: float = 0.1) -> list[float]:
     """An exponential fall from start to end over n steps."""
     return list(np.geomspace(start, end, n))
+
+
+def overfitting(end: float, *, n: int = 60, low: float = 0.5) -> dict[str, list[float]]:
+    """Train falls all the way; validation falls to ``low`` in the middle and rises to ``end``."""
+    half = n // 2
+    return {
+        "train_loss": falling(n, 2.0, 0.01),
+        "val_loss": falling(half, 2.0, low) + list(np.linspace(low, end, n - half)),
+    }

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossacc_mlflow.curves import CurveShape, held_out_split, is_over_steps, loss_curve, quality_curve, shape_of
+from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, FloatArray, Metric, RunData
 from lossacc_mlflow.rules.observation import MAX_FRACTION
+from lossacc_mlflow.smoothing import CurveShape, shape_of
 
 __all__ = ["Course", "course_of", "losses_at"]
 

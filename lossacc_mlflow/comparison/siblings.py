@@ -13,7 +13,6 @@ from lossacc_mlflow.comparison.base import ComparisonRule
 from lossacc_mlflow.comparison.courses import Course, course_of, losses_at
 from lossacc_mlflow.comparison.learning_rate import LearningRates, compare_learning_rates
 from lossacc_mlflow.comparison.twins import TwinRuns
-from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import (
     Comparison,
     Curve,
@@ -23,6 +22,7 @@ from lossacc_mlflow.records import (
     Metric,
     RunData,
 )
+from lossacc_mlflow.smoothing import CurveShape
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["BehindSiblings", "Straggler"]

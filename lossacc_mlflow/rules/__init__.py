@@ -9,13 +9,8 @@ from lossacc_mlflow.rules.dis import (
     LossUpAccuracyFlat,
     OverconfidentErrors,
 )
-from lossacc_mlflow.rules.fit import (
-    AccuracyOverfitting,
-    GeneralizationGap,
-    LossOverfitting,
-    NoBetterThanBaseline,
-    TrainedPastBest,
-)
+from lossacc_mlflow.rules.fit import AccuracyOverfitting, LossOverfitting
+from lossacc_mlflow.rules.fit_level import GeneralizationGap, NoBetterThanBaseline, TrainedPastBest
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
 from lossacc_mlflow.rules.meaning import AccuracyOnRegression, LossIsScore
 from lossacc_mlflow.rules.plane import LossAboveCeiling, LossBelowFloor

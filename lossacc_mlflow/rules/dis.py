@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import ClassVar
 
-from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
 from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule, share
 from lossacc_mlflow.rules.cost import cost_since_best, say_rise
 from lossacc_mlflow.rules.fit import LossOverfitting
 from lossacc_mlflow.rules.observation import NEEDS_LOSS_AND_ACCURACY, observe
+from lossacc_mlflow.smoothing import CurveShape
 from lossacc_mlflow.wording import number, percent, signed
 
 __all__ = ["BestStepsDiffer", "FewHugeErrors", "HesitantCorrect", "LossUpAccuracyFlat", "OverconfidentErrors"]

@@ -7,19 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import (
-    CurveShape,
-    held_out_split,
-    is_over_steps,
-    loss_curve,
-    measure_agreement,
-    quality_curve,
-    shape_of,
-)
+from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, measure_agreement, quality_curve
 from lossacc_mlflow.keys import find_metric
 from lossacc_mlflow.records import Evidence, Finding, FloatArray, Level, RunData
 from lossacc_mlflow.rules.base import Rule
 from lossacc_mlflow.rules.observation import MAX_PERCENT, MIN_POINTS
+from lossacc_mlflow.smoothing import CurveShape, shape_of
 from lossacc_mlflow.wording import number, quote
 
 __all__ = ["AccuracyOnRegression", "LossIsScore"]

@@ -7,7 +7,6 @@ from math import isfinite
 import numpy as np
 
 from lossacc_mlflow.curves import (
-    CurveShape,
     Rise,
     held_out_split,
     is_over_steps,
@@ -15,11 +14,11 @@ from lossacc_mlflow.curves import (
     measure_agreement,
     measure_rise,
     quality_curve,
-    shape_of,
 )
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.memory import remembered
 from lossacc_mlflow.records import Curve, FloatArray, RunData, Split, StepUnit
+from lossacc_mlflow.smoothing import CurveShape, shape_of
 
 __all__ = [
     "MAX_FRACTION",

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import CurveShape
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
 from lossacc_mlflow.rules.cost import cost_since_best, steps_since
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
+from lossacc_mlflow.smoothing import CurveShape
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["LateDivergence", "NonFinite", "NotLearning"]

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import CurveShape, measure_oscillation
+from lossacc_mlflow.curves import measure_oscillation
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.cost import steps_since
 from lossacc_mlflow.rules.observation import NEEDS_LOSS, NEEDS_LOSS_OR_ACCURACY, Observation, observe
 from lossacc_mlflow.rules.trn import NotLearning
+from lossacc_mlflow.smoothing import CurveShape
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["Oscillating", "SaturatedEarly", "StillImproving"]

@@ -1,15 +1,16 @@
 """Every job of MLproject is there and says what must come out; what comes out is checked where the jobs run."""
 
+import os
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import mlflow
 import numpy as np
 import pytest
 
-from experiments import still_improving
 from experiments.data import load_data, with_noisy_labels, with_shuffled_labels
 from experiments.job import Expected, find_deviations
 from experiments.models import by_epoch
@@ -63,20 +64,37 @@ def test_ci_runs_every_experiment_with_the_number_of_its_models() -> None:
     assert listed == {name: str(len(_module(name).RECIPES)) for name in _NAMES if name != "digits"}
 
 
-def test_job_runs_and_finds_what_it_declares(sqlite_store: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(sqlite_store.uri)
-    sqlite_store.client.create_experiment(
-        "still_improving", artifact_location=str(sqlite_store.database.parent / "artifacts")
+def _run_job(code: str, store: Tracking) -> "subprocess.CompletedProcess[str]":
+    """Run a job in a process of its own: MLflow keeps its store and experiment for the whole process."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    environment |= {"MLFLOW_TRACKING_URI": store.uri, "PYTHONPATH": str(_ROOT)}
+    return subprocess.run(  # noqa: S603  (code of this file)
+        [sys.executable, "-c", code],
+        cwd=store.database.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
-    try:
-        still_improving.main()
-        monkeypatch.setitem(still_improving.EXPECTED, "100 steps", Expected("still_improving"))
-        with pytest.raises(SystemExit, match="'100 steps': TRN006 must not be flagged; it is flagged: "):
-            still_improving.main()
-    finally:
-        mlflow.set_tracking_uri(before)
+
+
+def test_job_runs_and_finds_what_it_declares(sqlite_store: Tracking) -> None:
+    done = _run_job("from experiments import still_improving\nstill_improving.main()", sqlite_store)
+    assert done.returncode == 0, done.stderr
+    assert "still_improving" in done.stdout
+
+
+def test_job_fails_where_something_else_comes_out(sqlite_store: Tracking) -> None:
+    done = _run_job(
+        "from experiments import still_improving\n"
+        "from experiments.job import Expected\n"
+        "still_improving.EXPECTED['100 steps'] = Expected('still_improving')\n"
+        "still_improving.main()",
+        sqlite_store,
+    )
+    assert done.returncode == 1
+    assert "'100 steps': TRN006 must not be flagged; it is flagged: " in done.stderr
 
 
 def test_deviations_are_told_code_by_code() -> None:

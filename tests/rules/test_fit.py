@@ -6,29 +6,14 @@ import numpy as np
 import pytest
 
 from lossacc_mlflow.records import RunData
-from lossacc_mlflow.rules.fit import (
-    AccuracyOverfitting,
-    GeneralizationGap,
-    LossOverfitting,
-    NoBetterThanBaseline,
-    TrainedPastBest,
-)
+from lossacc_mlflow.rules.fit import AccuracyOverfitting, LossOverfitting
 from lossacc_mlflow.rules.observation import observe
-from tests.builders import falling, make_run
-
-
-def _overfitting(end: float, *, n: int = 60, low: float = 0.5) -> dict[str, list[float]]:
-    """Train falls all the way; validation falls to ``low`` in the middle and rises to ``end``."""
-    half = n // 2
-    return {
-        "train_loss": falling(n, 2.0, 0.01),
-        "val_loss": falling(half, 2.0, low) + list(np.linspace(low, end, n - half)),
-    }
+from tests.builders import falling, make_run, overfitting
 
 
 @pytest.mark.parametrize(("end", "status"), [(0.545, "clear"), (0.58, "flagged")])
 def test_loss_overfitting_at_ten_percent(end: float, status: str) -> None:
-    found = LossOverfitting().check(make_run(_overfitting(end)))
+    found = LossOverfitting().check(make_run(overfitting(end)))
     assert found.status == status
     if status == "flagged":
         assert found.step is not None
@@ -38,7 +23,7 @@ def test_loss_overfitting_at_ten_percent(end: float, status: str) -> None:
 
 
 def test_a_rise_that_recovers_is_none() -> None:
-    curves = _overfitting(1.0)
+    curves = overfitting(1.0)
     curves["val_loss"][-20:] = falling(20, 0.9, 0.51)
     assert LossOverfitting().check(make_run(curves)).status == "clear"
 
@@ -74,7 +59,7 @@ def test_what_noise_explains_depends_on_where_train_and_validation_go(end: float
 
 
 def test_train_rising_too_is_another_matter() -> None:
-    curves = _overfitting(1.0)
+    curves = overfitting(1.0)
     curves["train_loss"] = curves["val_loss"]
     found = LossOverfitting().check(make_run(curves))
     assert found.status == "clear"
@@ -82,7 +67,7 @@ def test_train_rising_too_is_another_matter() -> None:
 
 
 def test_what_never_learned_cannot_overfit() -> None:
-    curves = _overfitting(1.0) | {"val_accuracy": [0.1] * 60}
+    curves = overfitting(1.0) | {"val_accuracy": [0.1] * 60}
     assert "TRN003" in LossOverfitting().check(make_run(curves, n_classes=10)).message
 
 
@@ -92,7 +77,7 @@ def test_loss_overfitting_is_not_guessed(curves: dict[str, list[float]]) -> None
 
 
 def test_scores_against_training_set_size_do_not_overfit() -> None:
-    assert LossOverfitting().check(make_run(_overfitting(1.0), unit="n_samples")).status == "not_applicable"
+    assert LossOverfitting().check(make_run(overfitting(1.0), unit="n_samples")).status == "not_applicable"
 
 
 @pytest.mark.parametrize(("end", "status"), [(0.885, "clear"), (0.86, "flagged")])
@@ -122,83 +107,3 @@ def test_a_small_fall_of_accuracy_is_borne_out_by_the_loss(loss_end: float, stat
 @pytest.mark.parametrize("curves", [{}, {"val_accuracy": [0.9, 0.5]}, {"val_accuracy": [nan] * 9}])
 def test_accuracy_overfitting_is_not_guessed(curves: dict[str, list[float]]) -> None:
     assert AccuracyOverfitting().check(make_run(curves)).status == "not_applicable"
-
-
-@pytest.mark.parametrize(("train_end", "status"), [(0.35, "clear"), (0.3, "flagged")])
-def test_gap_of_half_as_much_again(train_end: float, status: str) -> None:
-    flat = {"train_loss": falling(30, 2.0, train_end), "val_loss": falling(8, 2.0, 0.5) + [0.5] * 22}
-    assert GeneralizationGap().check(make_run(flat)).status == status
-
-
-@pytest.mark.parametrize(("train", "status"), [(0.34, "clear"), (0.33, "flagged")])
-def test_gap_of_single_points(train: float, status: str) -> None:
-    run = make_run({"train_loss": [train], "val_loss": [0.5], "train_accuracy": [1.0], "val_accuracy": [0.9]})
-    found = GeneralizationGap().check(run)
-    assert found.status == status
-    assert {e.name: e.value for e in found.evidence}["generalization_gap_accuracy"] == pytest.approx(0.1)
-
-
-def test_gap_to_a_train_loss_of_zero_is_put_into_words() -> None:
-    found = GeneralizationGap().check(make_run({"train_loss": [0.0], "val_loss": [0.5]}))
-    assert found.status == "flagged"
-    assert "nan" not in found.message
-    assert "The train loss is 0." in found.message
-
-
-def test_gap_that_still_pays_is_none() -> None:
-    curves = {"train_loss": falling(30, 2.0, 0.01), "val_loss": falling(30, 2.0, 0.2)}
-    assert GeneralizationGap().check(make_run(curves)).status == "clear"
-
-
-def test_gap_with_a_rise_is_left_to_the_rise() -> None:
-    assert "FIT001" in GeneralizationGap().check(make_run(_overfitting(1.0))).message
-
-
-@pytest.mark.parametrize("curves", [{}, {"val_loss": [1.0]}, {"train_loss": [nan], "val_loss": [1.0]}])
-def test_gap_is_not_guessed(curves: dict[str, list[float]]) -> None:
-    assert GeneralizationGap().check(make_run(curves)).status == "not_applicable"
-
-
-@pytest.mark.parametrize(("end", "status"), [(0.508, "clear"), (0.54, "flagged")])
-def test_trained_past_the_best_step(end: float, status: str) -> None:
-    assert TrainedPastBest().check(make_run(_overfitting(end))).status == status
-
-
-@pytest.mark.parametrize(("since", "status"), [(18, "clear"), (22, "flagged")])
-def test_trained_past_the_best_step_for_a_fifth_of_the_run(since: int, status: str) -> None:
-    values = falling(101 - since, 2.0, 0.5) + list(np.linspace(0.5, 0.8, since))
-    assert TrainedPastBest().check(make_run({"val_loss": values})).status == status
-
-
-def test_past_the_best_step_is_not_guessed() -> None:
-    assert TrainedPastBest().check(make_run({"val_loss": [nan] * 30})).status == "not_applicable"
-
-
-@pytest.mark.parametrize(("baseline", "status"), [(0.89, "clear"), (0.9, "flagged")])
-def test_no_better_than_the_accuracy_of_a_baseline(baseline: float, status: str) -> None:
-    run = make_run({"val_accuracy": [0.5, 0.9, 0.8]}, baseline_accuracy=baseline)
-    assert NoBetterThanBaseline().check(run).status == status
-
-
-@pytest.mark.parametrize(("baseline", "status"), [(0.31, "clear"), (0.3, "flagged")])
-def test_no_better_than_the_loss_of_a_baseline(baseline: float, status: str) -> None:
-    run = make_run({"train_loss": [0.9, 0.2, 0.1], "val_loss": [0.9, 0.3, 0.4]}, baseline_loss=baseline)
-    found = NoBetterThanBaseline().check(run)
-    assert found.status == status
-    if status == "flagged":
-        assert "carry over" in found.advice
-        assert found.step == 1
-
-
-def test_what_beats_its_baseline_in_one_figure_beats_it() -> None:
-    curves = {"val_accuracy": [0.9], "val_loss": [0.5]}
-    run = make_run(curves, baseline_accuracy=0.95, baseline_loss=0.6)
-    assert NoBetterThanBaseline().check(run).status == "clear"
-    too_simple = NoBetterThanBaseline().check(make_run(curves | {"train_loss": [0.5]}, baseline_loss=0.4))
-    assert "training data either" in too_simple.advice
-
-
-@pytest.mark.parametrize("curves", [{}, {"val_accuracy": [nan]}, {"train_accuracy": [0.5]}])
-def test_a_baseline_is_not_guessed(curves: dict[str, list[float]]) -> None:
-    assert NoBetterThanBaseline().check(make_run(curves, baseline_accuracy=0.9)).status == "not_applicable"
-    assert NoBetterThanBaseline().check(make_run({"val_accuracy": [0.9]})).status == "not_applicable"

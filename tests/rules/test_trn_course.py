@@ -5,8 +5,9 @@ from math import nan
 import numpy as np
 import pytest
 
-from lossacc_mlflow.curves import measure_oscillation, shape_of
+from lossacc_mlflow.curves import measure_oscillation
 from lossacc_mlflow.rules.trn_course import Oscillating, SaturatedEarly, StillImproving
+from lossacc_mlflow.smoothing import shape_of
 from tests.builders import falling, make_curve, make_run
 
 
