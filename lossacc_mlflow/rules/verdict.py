@@ -121,6 +121,9 @@ def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
     """
     flagged = {f.code: f for f in findings if f.status == "flagged"}
     decisive = decisive_finding(verdict, findings)
+    if decisive is None and verdict == "healthy":
+        # Loss and accuracy may disagree in a run that is well otherwise.
+        decisive = flagged.get("DIS001")
     first = decisive.message if decisive is not None else _WORDS[verdict]
     attributed = [flagged[code].message for code in _ATTRIBUTED if code in flagged]
     return " ".join([first, *attributed[:1]])

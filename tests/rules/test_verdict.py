@@ -111,3 +111,9 @@ def test_a_score_under_the_key_of_a_loss_is_not_judged() -> None:
     findings = apply_rules(run)
     assert decide_verdict(run, findings) == "not_enough_information"
     assert "looks like a score" in headline("not_enough_information", findings)
+
+
+def test_a_healthy_run_whose_loss_rises_says_so_first() -> None:
+    findings = (_finding("DIS001"), _finding("TRN005"))
+    assert headline("healthy", findings) == "DIS001 says so."
+    assert "ends near its best value" in headline("healthy", findings[1:])
