@@ -195,7 +195,8 @@ def trend_of(value: FloatArray) -> FloatArray:
     n_blocks = len(value) // block
     medians = np.median(value[: n_blocks * block].reshape(n_blocks, block), axis=1)
     centres = block * np.arange(n_blocks) + (block - 1) / 2
-    return np.interp(np.arange(len(value)), centres, median_filter(medians, size=_odd(n_blocks // 5), mode="nearest"))
+    levels: FloatArray = median_filter(medians, size=_odd(n_blocks // 5), mode="nearest")
+    return np.interp(np.arange(len(value)), centres, levels)
 
 
 def _window(value: FloatArray, noise: float) -> int:

@@ -237,7 +237,9 @@ class AccuracyOverfitting(Rule):
                 evidence,
             )
         if train_drop > limit or self.late_divergence.train_rises(seen):
-            return self.clear(f"The {seen.held_out} accuracy falls, but training falls apart with it.", evidence)
+            return self.clear(
+                f"The {seen.held_out} accuracy falls, but the training came apart with it: see TRN002.", evidence
+            )
         if self.not_learning.check(run).status == "flagged":
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(

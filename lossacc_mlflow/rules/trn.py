@@ -277,6 +277,9 @@ class LateDivergence(Rule):
     the train accuracy falls with it. And the validation loss ends more than ``max_rise`` above its best, or the
     accuracy ends more than ``max_accuracy_drop`` below its peak and by more than noise explains.
 
+    Where the two losses are not both known: train and validation accuracy both end further below their peaks than
+    ``max_accuracy_drop`` (``max_accuracy_drop_relative`` of low ones) and than noise explains.
+
     Where both accuracies hold (they end within ``max_accuracy_drop`` of their peaks, or within
     ``max_accuracy_drop_relative`` of low ones) and the train loss rises by less than ``max_train_rise_held`` of its
     minimum, the answers are as good as ever and only the probabilities got worse: that is DIS001.
@@ -320,9 +323,7 @@ class LateDivergence(Rule):
         seen = observe(run)
         train, validation, rise = seen.train_loss, seen.validation_loss, seen.rise
         if train is None or validation is None or rise is None:
-            return self.not_applicable(
-                f"Train and validation loss over at least {MIN_POINTS} steps of one training are both needed."
-            )
+            return self._check_accuracies(run, seen)
         evidence = [
             Evidence("train_rise", train.end - train.best_value, self._train_limit(train)),
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
@@ -348,6 +349,35 @@ class LateDivergence(Rule):
             split="train",
             step=rise.step,
             step_interval=rise.interval,
+        )
+
+    def _check_accuracies(self, run: RunData, seen: Observation) -> Finding:
+        """Without both losses: ask whether train and validation accuracy fall together."""
+        train, validation = seen.train_quality, seen.validation_quality
+        if train is None or validation is None:
+            return self.not_applicable(
+                f"Train and validation loss, or both accuracies, over at least {MIN_POINTS} steps of one training are "
+                "needed."
+            )
+        drops = [(quality.best_value - quality.end, self._sure_limit(quality)) for quality in (train, validation)]
+        evidence = [
+            Evidence(name, *drop, "fraction")
+            for name, drop in zip(("train_accuracy_drop", "accuracy_drop"), drops, strict=True)
+        ]
+        if not all(drop > limit for drop, limit in drops):
+            return self.clear(f"Train and {seen.held_out} accuracy do not fall together.", evidence)
+        if self.not_learning.check(run).status == "flagged":
+            return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
+        return self.flagged(
+            f"The train accuracy falls from {percent(train.best_value)} at {seen.step_unit} {train.best_step} to "
+            f"{percent(train.end)}, and the {seen.held_out} accuracy with it, from {percent(validation.best_value)} to "
+            f"{percent(validation.end)}: the optimisation came apart, this is no overfitting.",
+            [*evidence, *cost_since_best(seen)],
+            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_unit} "
+            f"{validation.best_step}.",
+            split="train",
+            step=validation.best_step,
+            step_interval=validation.best_interval,
         )
 
     def accuracy_holds(self, seen: Observation) -> bool:
@@ -398,7 +428,10 @@ class LateDivergence(Rule):
         quality = seen.train_quality
         if quality is None:
             return False
-        return quality.best_value - quality.end > max(self._accuracy_limit(quality), quality.doubt)
+        return quality.best_value - quality.end > self._sure_limit(quality)
+
+    def _sure_limit(self, quality: CurveShape) -> float:
+        return max(self._accuracy_limit(quality), quality.doubt)
 
     def _accuracy_limit(self, quality: CurveShape) -> float:
         return min(self.max_accuracy_drop, self.max_accuracy_drop_relative * abs(quality.best_value))

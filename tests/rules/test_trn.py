@@ -134,6 +134,15 @@ def test_a_loss_that_all_but_doubles_has_come_apart_whatever_the_answers(train_e
     assert LateDivergence().check(run).status == status
 
 
+@pytest.mark.parametrize(("drop", "status"), [(0.02, "clear"), (0.03, "flagged")])
+def test_accuracies_alone_that_fall_together(drop: float, status: str) -> None:
+    falls = [*np.linspace(0.3, 0.9, 30), *np.linspace(0.9, 0.9 - drop, 30)]
+    found = LateDivergence().check(make_run({"train_accuracy": falls, "val_accuracy": falls}))
+    assert found.status == status
+    holds = make_run({"train_accuracy": list(np.linspace(0.3, 0.9, 60)), "val_accuracy": falls})
+    assert LateDivergence().check(holds).status == "clear"
+
+
 def test_late_divergence_needs_both_losses() -> None:
     assert LateDivergence().check(make_run({"val_loss": falling(20)})).status == "not_applicable"
     assert LateDivergence().check(make_run({"train_loss": [nan] * 9, "val_loss": [1.0] * 9})).status == "not_applicable"
