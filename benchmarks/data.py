@@ -21,6 +21,7 @@ __all__ = [
     "add_noise",
     "drop_accuracy",
     "drop_chance_level",
+    "drop_loss",
     "read_labelled_runs",
     "subsample",
     "truncate",
@@ -159,6 +160,11 @@ def add_noise(one: LabelledRun, level: float, rng: np.random.Generator) -> Label
 def drop_accuracy(one: LabelledRun) -> LabelledRun:
     """Keep the losses only."""
     return _with_curves(one, [c for c in one.run.curves if not c.metric.greater_is_better])
+
+
+def drop_loss(one: LabelledRun) -> LabelledRun:
+    """Keep the accuracies only."""
+    return _with_curves(one, [c for c in one.run.curves if c.metric.greater_is_better])
 
 
 def drop_chance_level(one: LabelledRun) -> LabelledRun:

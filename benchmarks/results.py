@@ -108,7 +108,9 @@ class Results:
 
     def can_answer(self, judge: Peer | None, variant: str) -> bool:
         """Whether a judge gets what it needs."""
-        return judge is None or not (judge.needs_accuracy and variant.startswith("loss alone"))
+        if judge is None:
+            return True
+        return not variant.startswith("loss alone" if judge.needs_accuracy else "accuracy alone")
 
     def _ballot(self, question: Question, variant: str) -> Ballot:
         key = question.task.title, question.data_set, variant
