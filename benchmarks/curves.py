@@ -4,20 +4,17 @@ python -m benchmarks.curves --data DIR [--output docs/benchmark-curves.md] [--jo
 """
 
 import argparse
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import scipy
 from rich.console import Console
 from rich.progress import track
 
-import lossacc_mlflow
 from benchmarks.data import FORMAT, read_labelled_runs
 from benchmarks.judging import VARIANTS, Round, judge_all
+from benchmarks.page import publish, versions
 from benchmarks.report import render_report
 from benchmarks.results import Results
 from benchmarks.stopping import stop_all
@@ -49,11 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     rounds = _judge(options.data, quick=options.quick, n_jobs=options.jobs)
     stops = None if options.quick else list(_shown(stop_all(options.data, n_jobs=options.jobs), len(runs), "stopping"))
-    text = render_report(Results(runs, rounds), stops, _versions())
-    if options.output is None:
-        print(text)
-    else:
-        options.output.write_text(text, encoding="utf-8")
+    publish(render_report(Results(runs, rounds), stops, versions()), options.output)
     return 0
 
 
@@ -83,15 +76,6 @@ def _shown(items: Iterable[_Item], total: int, what: str) -> Iterable[_Item]:
     """Pass items on, with a progress bar where a person is watching."""
     console = Console(stderr=True)
     return track(items, description=what, total=total, console=console, disable=not console.is_terminal)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "lossacc-mlflow": lossacc_mlflow.__version__,
-        "Python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-    }
 
 
 if __name__ == "__main__":

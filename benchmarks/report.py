@@ -1,7 +1,7 @@
 """The tables of a benchmark of the rules, as one page of markdown."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _AS_LOGGED = "as logged"
 _ALARMS = ("overfitting", "loss_overfitting", "diverged")
 
 
-def render_report(results: Results, stops: Sequence[Stop] | None, versions: Mapping[str, str]) -> str:
+def render_report(results: Results, stops: Sequence[Stop] | None, used: str) -> str:
     """Write every table.
 
     Parameters
@@ -25,15 +25,14 @@ def render_report(results: Results, stops: Sequence[Stop] | None, versions: Mapp
     results : Results
     stops : sequence of Stop or None
         None leaves the stopping question out.
-    versions : mapping of str to str
-        Name of what was used to its version.
+    used : str
+        What was used, with its versions.
 
     Returns
     -------
     str
         Markdown.
     """
-    used = ", ".join(f"{name} {version}" for name, version in versions.items())
     parts = [
         "# Scores on labelled training curves",
         f"Written by `python -m benchmarks.curves` with {used}. How to read it: [benchmarks.md](benchmarks.md).",

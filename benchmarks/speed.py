@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy
 
-import lossacc_mlflow
+from benchmarks.page import publish, versions
 from benchmarks.tables import table
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.monitor import Monitor
@@ -155,11 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     timings = [time_diagnosis(n, k, n_repeats=options.repeats) for k in (1, 2, 4) for n in options.points]
     grown = [(n, time_monitor(n)) for n in options.points if n <= 100_000]
-    text = _render(timings, grown)
-    if options.output is None:
-        print(text)
-    else:
-        options.output.write_text(text, encoding="utf-8")
+    publish(_render(timings, grown), options.output)
     return 0
 
 
@@ -188,11 +183,10 @@ def _render(timings: Sequence[Timing], grown: Sequence[tuple[int, float]]) -> st
     ]
     header = ["curves", "points each", "time", "per point", "times last / min", "peak memory", "times the run's own"]
     grown_rows = [[f"{n:,}", f"{seconds:.2f} s", f"{1e6 * seconds / n:.0f} us"] for n, seconds in grown]
-    used = f"lossacc-mlflow {lossacc_mlflow.__version__}, Python {platform.python_version()}, numpy {np.__version__}, "
     return "\n\n".join(
         [
             "# Speed of the rules",
-            f"Written by `python -m benchmarks.speed` with {used}scipy {scipy.__version__}, on {platform.machine()}. "
+            f"Written by `python -m benchmarks.speed` with {versions()}, on {platform.machine()}. "
             "All rules and the verdict on one run whose records nothing has looked at before; best of several.",
             table(header, rows),
             "A run of two curves judged by `Monitor` while it grows, point by point:",
