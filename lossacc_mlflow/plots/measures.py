@@ -67,24 +67,41 @@ def _draw_bracket(axes: Axes, x: float, pixels: Sequence[float], bracket: Bracke
     pointed = bracket.arrow and abs(end - start) >= _MIN_ARROW
     for y in pixels[: 1 if pointed else 2]:
         axes.plot([x - 4, x + 4], [y, y], color=color, transform=None, **_foot, gid="bracket foot")
+    style = "-|>,head_width=0.28,head_length=0.5" if pointed else "-"
+    _draw_arrow(axes, (x, start), (x, end), gid="bracket", zorder=6, style=style, color=color, linewidth=1.6, scale=12)
+
+
+def _draw_arrow(
+    axes: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    *,
+    gid: str,
+    zorder: float,
+    style: str,
+    color: str,
+    linewidth: float,
+    scale: float,
+) -> None:
+    """Draw an arrow between two points in figure pixels, also outside the axes."""
     axes.annotate(
         "",
-        xy=(x, end),
-        xytext=(x, start),
+        xy=end,
+        xytext=start,
         xycoords="figure pixels",
         textcoords="figure pixels",
         arrowprops={
-            "arrowstyle": "-|>,head_width=0.28,head_length=0.5" if pointed else "-",
+            "arrowstyle": style,
             "color": color,
-            "linewidth": 1.6,
+            "linewidth": linewidth,
             "shrinkA": 0,
             "shrinkB": 0,
-            "mutation_scale": 12,
+            "mutation_scale": scale,
         },
         annotation_clip=False,
         fontsize=SIZE,
-        gid="bracket",
-        zorder=6,
+        gid=gid,
+        zorder=zorder,
     )
 
 
@@ -145,16 +162,17 @@ def draw_stretch(figure: Figure, axes: Axes, stretch: Stretch, lines: FloatArray
         ((centre - width / 2 - 6, left), (centre + width / 2 + 6, right)) if within else ((left, right), (right, left))
     )
     for start, end in halves:
-        axes.annotate(
-            "",
-            xy=(end, y),
-            xytext=(start, y),
-            xycoords="figure pixels",
-            textcoords="figure pixels",
-            arrowprops={"arrowstyle": "->", "color": stretch.color, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0},
-            annotation_clip=False,
-            fontsize=SIZE,
+        # Annotations stand at 3, and their arrow heads have the size of their words, unless told otherwise.
+        _draw_arrow(
+            axes,
+            (start, y),
+            (end, y),
             gid="stretch",
+            zorder=3,
+            style="->",
+            color=stretch.color,
+            linewidth=1.1,
+            scale=SIZE,
         )
     w, h = figure.bbox.size
     put(
@@ -200,25 +218,7 @@ def draw_fall(axes: Axes, curve: Curve, text: str) -> EndLabel:
     angle = float(np.clip(np.arctan2(along[1], max(along[0], 1.0)), -np.pi / 3.5, -np.pi / 10))
     x, y = float(ends[1, 0]) + 5, float(np.clip(ends[1, 1], box.y0 + 6, box.y1))
     tip = (x + _ARROW * float(np.cos(angle)), max(y + _ARROW * float(np.sin(angle)), box.y0 - 4))
-    axes.annotate(
-        "",
-        xy=tip,
-        xytext=(x, y),
-        xycoords="figure pixels",
-        textcoords="figure pixels",
-        arrowprops={
-            "arrowstyle": "-|>",
-            "color": BLUE,
-            "linewidth": 2.2,
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "mutation_scale": 13,
-        },
-        annotation_clip=False,
-        fontsize=SIZE,
-        gid="fall",
-        zorder=6,
-    )
+    _draw_arrow(axes, (x, y), tip, gid="fall", zorder=6, style="-|>", color=BLUE, linewidth=2.2, scale=13)
     level = float(axes.transData.inverted().transform(tip)[1])
     beside = tip[0] > box.x1 - ARROW_ROOM
     return EndLabel(level, text, BLUE, x=tip[0] + 3 if beside else None, weight="bold")
