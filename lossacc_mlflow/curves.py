@@ -10,9 +10,11 @@ from lossacc_mlflow.records import Curve, CurveSummary, FloatArray, RunData, Spl
 from lossacc_mlflow.smoothing import CurveShape, shape_of, trend_of
 
 __all__ = [
+    "ACCURACY_METRICS",
     "LOSS_METRICS",
     "QUALITY_METRICS",
     "Rise",
+    "ends_non_finite",
     "held_out_split",
     "is_over_steps",
     "loss_curve",
@@ -20,6 +22,7 @@ __all__ = [
     "measure_oscillation",
     "measure_rise",
     "quality_curve",
+    "shape_over_steps",
     "summarize_curve",
 ]
 
@@ -36,6 +39,9 @@ LOSS_METRICS = (
 
 QUALITY_METRICS = ("accuracy", "balanced_accuracy", "r2")
 """Metrics that serve as the accuracy of a run; R² takes its place in a regression."""
+
+ACCURACY_METRICS = ("accuracy", "balanced_accuracy")
+"""Those of them that are fractions of right answers."""
 
 _MAX_BLOCKS = 2_000
 
@@ -138,6 +144,37 @@ def is_over_steps(curve: Curve) -> bool:
     bool
     """
     return curve.step_unit != "n_samples"
+
+
+def shape_over_steps(curve: Curve | None, min_points: int) -> CurveShape | None:
+    """Smooth a curve over the steps of one training, if it is long enough.
+
+    Parameters
+    ----------
+    curve : Curve or None
+    min_points : int
+        Finite points that it needs.
+
+    Returns
+    -------
+    CurveShape or None
+    """
+    shape = shape_of(curve) if curve is not None and is_over_steps(curve) else None
+    return shape if shape is not None and len(shape) >= min_points else None
+
+
+def ends_non_finite(run: RunData) -> bool:
+    """Tell whether the last logged value of a curve over steps is NaN or infinite.
+
+    Parameters
+    ----------
+    run : RunData
+
+    Returns
+    -------
+    bool
+    """
+    return any(len(c) and is_over_steps(c) and not np.isfinite(c.value[-1]) for c in run.curves)
 
 
 def measure_oscillation(shape: CurveShape) -> float:

@@ -91,6 +91,11 @@ class CurveShape:
         last = self.best + int(apart_after[0]) - 1 if len(apart_after) else len(self) - 1
         return int(self.step[min(first, self.best_point)]), int(self.step[max(last, self.best_point)])
 
+    def before_last(self, part: float) -> float:
+        """Return the smoothed value at which the last part of the points begins; of any part at least one step back."""
+        n = len(self)
+        return float(self.smooth[max(0, min(n - 2, int((1 - part) * (n - 1))))])
+
     def at(self, step: IntArray) -> FloatArray:
         """Return the smoothed values at some steps, interpolated between neighbours."""
         return np.interp(step, self.step, self.smooth)

@@ -65,3 +65,9 @@ def test_the_best_step_lies_in_its_interval(n: int, seed: int) -> None:
     assert low <= point <= high
     near = (np.abs(shape.smooth - shape.best_value) <= 2 * shape.level_noise + 1e-12)[low : high + 1]
     assert near.all() or point in (low, high)
+
+
+def test_where_the_last_part_begins() -> None:
+    shape = shape_of(make_curve("val_loss", [5.0, 4.0, 3.0, 2.0, 1.0]))
+    assert shape is not None
+    assert [shape.before_last(part) for part in (0.0, 0.25, 0.5, 1.0, 7.0)] == [2.0, 2.0, 3.0, 5.0, 5.0]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve
+from lossacc_mlflow.curves import ends_non_finite, held_out_split, loss_curve, quality_curve, shape_over_steps
 from lossacc_mlflow.records import Curve, FloatArray, Metric, RunData
 from lossacc_mlflow.rules.observation import MAX_FRACTION
-from lossacc_mlflow.smoothing import CurveShape, shape_of
+from lossacc_mlflow.smoothing import CurveShape
 
 __all__ = ["Course", "course_of", "losses_at"]
 
@@ -49,16 +49,16 @@ def course_of(run: RunData, min_points: int) -> Course | None:
     Course or None
         None where every held-out curve over steps has fewer finite points, or a curve of the run ended in NaN.
     """
-    if any(len(c) and is_over_steps(c) and not np.isfinite(c.value[-1]) for c in run.curves):
+    if ends_non_finite(run):
         return None
     split = held_out_split(run)
     for curve in (quality_curve(run, split), loss_curve(run, split)):
-        shape = _shape(curve, min_points)
+        shape = shape_over_steps(curve, max(2, min_points))
         if curve is None or shape is None or (curve.metric.unit == "fraction" and shape.value.max() > MAX_FRACTION):
             continue
         best_so_far = np.maximum.accumulate if curve.metric.greater_is_better else np.minimum.accumulate
         train = loss_curve(run, "train")
-        train_shape = _shape(train, min_points)
+        train_shape = shape_over_steps(train, max(2, min_points))
         training = (curve.metric, shape) if train is None or train_shape is None else (train.metric, train_shape)
         return Course(run, curve, shape, best_so_far(shape.smooth), training)
     return None
@@ -67,15 +67,8 @@ def course_of(run: RunData, min_points: int) -> Course | None:
 def losses_at(step: int, *courses: Course) -> tuple[float, float] | None:
     """Return the smoothed held-out losses of two runs at a step; None where they are not known, or of two kinds."""
     curves = [loss_curve(c.run, c.curve.split) for c in courses]
-    shapes = [_shape(curve, 2) for curve in curves]
+    shapes = [shape_over_steps(curve, 2) for curve in curves]
     if len({None if curve is None else curve.metric.name for curve in curves}) > 1 or None in shapes:
         return None
     mine, other = (shape.at_step(step) for shape in shapes if shape is not None)
     return mine, other
-
-
-def _shape(curve: Curve | None, min_points: int) -> CurveShape | None:
-    if curve is None or not is_over_steps(curve):
-        return None
-    shape = shape_of(curve)
-    return shape if shape is not None and len(shape) >= max(2, min_points) else None

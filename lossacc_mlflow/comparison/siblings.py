@@ -214,7 +214,7 @@ class BehindSiblings(ComparisonRule):
     def _kind(self, metric: Metric, shape: CurveShape) -> Kind:
         """Whether a training loss still falls, as far as its noise lets one see."""
         n = len(shape)
-        before = float(shape.smooth[min(n - 2, int((1 - self.window) * (n - 1)))])
+        before = shape.before_last(self.window)
         gain = (shape.end - before) if metric.greater_is_better else (before - shape.end)
         wanted = min(self.min_fall * abs(shape.end), self.min_fall_share * abs(shape.end - float(shape.smooth[0])))
         # Standard deviation of the difference of two means over a window.

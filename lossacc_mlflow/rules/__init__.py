@@ -62,4 +62,4 @@ def apply_rules(run: RunData, rules: tuple[Rule, ...] = RULES) -> tuple[Finding,
     tuple of Finding
         One for each rule, in order.
     """
-    return tuple(rule.check(run) for rule in rules)
+    return tuple(rule.ask(run) for rule in rules)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
+from lossacc_mlflow.memory import remembered
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData, Split
 
 __all__ = ["JUDGED_SPLITS", "Question", "Rule", "share"]
@@ -70,6 +71,23 @@ class Rule(Question):
         Finding
             Never an exception for anything that a run can hold.
         """
+
+    def ask(self, run: RunData) -> Finding:
+        """Judge one run, once: several rules ask the same other one, and of long curves that takes time."""
+        answers = _answers(run)
+        if self not in answers:
+            answers[self] = self.check(run)
+        return answers[self]
+
+    def is_flagged(self, run: RunData) -> bool:
+        """Tell whether the finding of a run is flagged."""
+        return self.ask(run).status == "flagged"
+
+
+@remembered
+def _answers(_: RunData) -> dict[Rule, Finding]:
+    """What each rule has said of a run."""
+    return {}
 
 
 def share(part: float, whole: float) -> float:

@@ -66,7 +66,7 @@ class LossUpAccuracyFlat(Rule):
             return self.clear(f"The {seen.held_out} loss does not rise to the end.", evidence)
         if drop >= limit:
             return self.clear(f"The {seen.held_out} loss rises, and the accuracy falls with it: they agree.", evidence)
-        if fit.late_divergence.check(run).status == "flagged" or fit.not_learning.check(run).status == "flagged":
+        if fit.late_divergence.is_flagged(run) or fit.not_learning.is_flagged(run):
             return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         return self.flagged(
             f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "

@@ -91,7 +91,7 @@ class LossOverfitting(Rule):
         ]
         if not (rise.relative > self.max_rise and self._is_felt(validation, rise)):
             return self.clear(f"The {seen.held_out} loss ends near its best value.", evidence)
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         if rise.absolute <= self._needed_rise(seen, validation):
             return self._not_sure(seen, validation, rise, evidence)
@@ -240,7 +240,7 @@ class AccuracyOverfitting(Rule):
             return self.clear(
                 f"The {seen.held_out} accuracy falls, but the training came apart with it: see TRN002.", evidence
             )
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(
             f"The {seen.held_out} {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "

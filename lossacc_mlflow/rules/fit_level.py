@@ -67,9 +67,9 @@ class GeneralizationGap(Rule):
             evidence.append(Evidence("generalization_gap_accuracy", gap, None, "fraction"))
         if not validation_end >= self.min_ratio * train_end or validation_end <= 0:
             return self.clear(f"Train and {seen.held_out} loss end close to each other.", evidence)
-        if any(rule.check(run).status == "flagged" for rule in (self.loss_overfitting, self.late_divergence)):
+        if any(rule.is_flagged(run) for rule in (self.loss_overfitting, self.late_divergence)):
             return self.clear(f"The {seen.held_out} loss rises: see FIT001 and TRN002.", evidence)
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model has learned nothing that could generalise: see TRN003.", evidence)
         train, validation = seen.train_loss, seen.validation_loss
         if train is not None and validation is not None and len(validation) >= self.min_points:
@@ -227,7 +227,7 @@ class TrainedPastBest(Rule):
         late = wasted >= self.min_share * (last - first) and rise.points_since >= self.min_points_since
         if not (late and rise.relative > self.max_loss and rise.absolute > validation.doubt):
             return self.clear("The last state is about as good as the best one.", evidence)
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("Nothing was learned that could be lost again: see TRN003.", evidence)
         return self.flagged(
             f"The best {seen.step_unit} was {rise.step}; the {wasted} steps since "

@@ -7,15 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import held_out_split, loss_curve, quality_curve
+from lossacc_mlflow.curves import ACCURACY_METRICS, held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
 from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MAX_STEP_RATIO, is_in_percent
 from lossacc_mlflow.wording import number
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
-
-_FRACTIONS = ("accuracy", "balanced_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class AccuracyOutOfRange(Rule):
 
     def check(self, run: RunData) -> Finding:
         """Hold every accuracy curve against the range of a fraction."""
-        curves = [c for c in run.curves if c.metric.name in _FRACTIONS and np.isfinite(c.value).any()]
+        curves = [c for c in run.curves if c.metric.name in ACCURACY_METRICS and np.isfinite(c.value).any()]
         if not curves:
             return self.not_applicable("No accuracy was logged.")
         worst = max(curves, key=lambda c: max(_largest(c) - 1, -_smallest(c)))

@@ -7,7 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, measure_agreement, quality_curve
+from lossacc_mlflow.curves import (
+    ACCURACY_METRICS,
+    held_out_split,
+    is_over_steps,
+    loss_curve,
+    measure_agreement,
+    quality_curve,
+    shape_over_steps,
+)
 from lossacc_mlflow.keys import find_metric
 from lossacc_mlflow.records import Evidence, Finding, FloatArray, Level, RunData
 from lossacc_mlflow.rules.base import Rule
@@ -54,7 +62,7 @@ class AccuracyOnRegression(Rule):
 
     def check(self, run: RunData) -> Finding:
         """Ask everything that tells a regression from a classification."""
-        values = [c.value[np.isfinite(c.value)] for c in run.curves if c.metric.name in _ACCURACIES]
+        values = [c.value[np.isfinite(c.value)] for c in run.curves if c.metric.name in ACCURACY_METRICS]
         values = [v for v in values if len(v)]
         if not values:
             return self.not_applicable("No accuracy was logged.")
@@ -132,8 +140,8 @@ class LossIsScore(Rule):
     def check(self, run: RunData) -> Finding:
         """Ask whether the train loss rises from the start, and the accuracy with it."""
         loss = loss_curve(run, "train")
-        shape = None if loss is None or not is_over_steps(loss) else shape_of(loss)
-        if loss is None or shape is None or len(shape) < MIN_POINTS:
+        shape = shape_over_steps(loss, MIN_POINTS)
+        if loss is None or shape is None:
             return self.not_applicable(f"A train loss over at least {MIN_POINTS} steps of one training is needed.")
         rises = shape.end - float(shape.smooth[0]) > shape.doubt and shape.best <= self.first_part * (len(shape) - 1)
         if not rises:
@@ -172,7 +180,6 @@ class LossIsScore(Rule):
         return gain if gain > quality.doubt else 0.0
 
 
-_ACCURACIES = ("accuracy", "balanced_accuracy")
 _REGRESSION_SCORES = ("r2",)
 _REGRESSION_LOSSES = (
     "mean_squared_error",

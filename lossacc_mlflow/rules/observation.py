@@ -9,11 +9,11 @@ import numpy as np
 from lossacc_mlflow.curves import (
     Rise,
     held_out_split,
-    is_over_steps,
     loss_curve,
     measure_agreement,
     measure_rise,
     quality_curve,
+    shape_over_steps,
 )
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.memory import remembered
@@ -187,10 +187,7 @@ def is_in_percent(values: FloatArray) -> bool:
 
 def _course(curve: Curve | None) -> CurveShape | None:
     """Shape of a curve over the steps of one training, long enough to have a course."""
-    if curve is None or not is_over_steps(curve) or not _ends_finite(curve):
-        return None
-    shape = shape_of(curve)
-    return shape if shape is not None and len(shape) >= MIN_POINTS else None
+    return shape_over_steps(curve, MIN_POINTS) if curve is not None and _ends_finite(curve) else None
 
 
 def _stretched(train: CurveShape | None, validation: CurveShape | None) -> CurveShape | None:

@@ -1,6 +1,6 @@
 """LOG002 and LOG003: accuracy and loss of the same samples that no predictions can have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import log
 from typing import ClassVar
@@ -73,9 +73,7 @@ class LossBelowFloor(Rule):
         splits = list(points_of(run))
         if not splits:
             return self.not_applicable(_NEEDS_BOTH)
-        margins = [self._margin(points) for points in splits]
-        worst = max(range(len(splits)), key=lambda i: float(margins[i].max()))
-        points, margin = splits[worst], margins[worst]
+        points, margin = _worst((points, self._margin(points)) for points in splits)
         below = margin > 0
         evidence = [Evidence("steps_below_floor", int(below.sum()), 0), Evidence("steps", len(margin))]
         if not below.any():
@@ -145,9 +143,7 @@ class LossAboveCeiling(Rule):
                 "Without a clip there is no ceiling: the number of classes (tag lossacc.n_classes or --n-classes) and "
                 f"the probability at which the log loss was clipped (tag {CLIP_TAG}, such as 1e-7) are both needed."
             )
-        margins = [self._margin(points, run.n_classes, -log(clip)) for points in splits]
-        worst = max(range(len(splits)), key=lambda i: float(margins[i].max()))
-        points, margin = splits[worst], margins[worst]
+        points, margin = _worst((points, self._margin(points, run.n_classes, -log(clip))) for points in splits)
         above = margin > 0
         evidence = [Evidence("steps_above_ceiling", int(above.sum()), 0), Evidence("steps", len(margin))]
         if not above.any():
@@ -239,6 +235,11 @@ def rounding_of(curve: Curve) -> float:
     shows_decimals = len(value) >= MIN_POINTS
     coarse = (d for d in (2, 3) if shows_decimals and np.abs(value - value.round(d)).max() <= 1e-9 + float32)
     return float(0.5 * 10.0 ** -next(coarse, _DIGITS) + float32)
+
+
+def _worst(judged: Iterable[tuple[Points, FloatArray]]) -> tuple[Points, FloatArray]:
+    """The split that is furthest out, with how far each of its points is."""
+    return max(judged, key=lambda pair: float(pair[1].max()))
 
 
 def _common_steps(accuracy: Curve, loss: Curve) -> tuple[IntArray, FloatArray, FloatArray]:

@@ -328,7 +328,7 @@ class LateDivergence(Rule):
             Evidence("train_rise", train.end - train.best_value, self._train_limit(train)),
             Evidence("validation_rise_relative", rise.relative, self.max_rise, "fraction"),
         ]
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
         drop, quality = seen.accuracy_drop, seen.validation_quality
         fell = drop is not None and quality is not None and drop > max(self.max_accuracy_drop, quality.doubt)
@@ -366,7 +366,7 @@ class LateDivergence(Rule):
         ]
         if not all(drop > limit for drop, limit in drops):
             return self.clear(f"Train and {seen.held_out} accuracy do not fall together.", evidence)
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
         return self.flagged(
             f"The train accuracy falls from {percent(train.best_value)} at {seen.step_unit} {train.best_step} to "

@@ -150,7 +150,7 @@ class SaturatedEarly(Rule):
         moved = any(e.threshold is not None and e.value > e.threshold for e in evidence[1:])
         if part > self.first_part or moved:
             return self.clear("The model was still changing after the first part of the training.", evidence)
-        if self.not_learning.check(run).status == "flagged":
+        if self.not_learning.is_flagged(run):
             return self.clear("The model has not learned anything: see TRN003.", evidence)
         step, last = int(shape.step[at]), int(shape.step[-1])
         return self.flagged(
@@ -232,7 +232,7 @@ class StillImproving(Rule):
         if validation is None:
             return self.not_applicable(NEEDS_LOSS)
         n = len(validation)
-        before = float(validation.smooth[max(0, min(n - 2, int((1 - self.window) * (n - 1))))])
+        before = validation.before_last(self.window)
         fall = before - validation.best_value
         evidence = [
             Evidence("fall_at_the_end_relative", share(fall, abs(before)), self.min_fall, "fraction"),

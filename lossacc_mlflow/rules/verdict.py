@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve
+from lossacc_mlflow.curves import ends_non_finite, loss_curve, quality_curve
 from lossacc_mlflow.records import Discrepancy, Finding, RunData, Verdict
 from lossacc_mlflow.rules.observation import Observation, observe
 
@@ -33,7 +31,7 @@ def decide_verdict(run: RunData, findings: Sequence[Finding]) -> Verdict:
     if _flagged(found, "LOG008"):
         return "not_enough_information"
     never_came_back = _flagged(found, "TRN001") and _flagged(found, "TRN003")
-    if _ends_non_finite(run) or never_came_back or _flagged(found, "TRN002"):
+    if ends_non_finite(run) or never_came_back or _flagged(found, "TRN002"):
         return "diverged"
     if not _has_course(seen) or _is_in_doubt(found, seen):
         return "not_enough_information"
@@ -161,11 +159,6 @@ _WORDS: Mapping[Verdict, str] = {
 
 def _flagged(found: Mapping[str, Finding], code: str) -> bool:
     return code in found and found[code].status == "flagged"
-
-
-def _ends_non_finite(run: RunData) -> bool:
-    """Whether the last logged value of a loss or accuracy over steps is NaN or infinite."""
-    return any(len(c) and is_over_steps(c) and not np.isfinite(c.value[-1]) for c in run.curves)
 
 
 def _has_course(seen: Observation) -> bool:

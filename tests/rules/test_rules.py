@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lossacc_mlflow.comparison import COMPARISON_RULES
 from lossacc_mlflow.rules import RULES, Question, apply_rules, decide_discrepancy, decide_verdict, headline
+from lossacc_mlflow.rules.trn import NotLearning
 from tests.builders import make_run
 
 ALL = (*RULES, *COMPARISON_RULES)
@@ -45,3 +46,11 @@ def test_no_run_breaks_a_rule(curves: dict[str, list[float]], n_classes: int | N
     splits = {key.split("_")[0] for key in finite}
     if "train" not in splits or not splits & {"val", "test"}:
         assert verdict in ("not_enough_information", "diverged")
+
+
+def test_a_rule_answers_for_a_run_once_and_for_each_threshold_anew() -> None:
+    run = make_run({"val_accuracy": [0.15, 0.15]}, n_classes=10, n_validation=100_000)
+    assert NotLearning().ask(run) is NotLearning().ask(run)
+    assert not NotLearning().is_flagged(run)
+    assert NotLearning(min_gain=0.1).is_flagged(run)
+    assert NotLearning().ask(make_run()).status == "not_applicable"
