@@ -492,7 +492,7 @@ class ComparisonRow:
     """What the comparison found about this run, one sentence for each CMP code among its ``findings``."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Comparison:
     """Several runs side by side, best accuracy first.
 

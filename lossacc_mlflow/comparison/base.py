@@ -1,13 +1,17 @@
 """What every rule across runs has in common."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from lossacc_mlflow.records import Comparison, Finding
+from lossacc_mlflow.memory import remembered
+from lossacc_mlflow.records import Comparison, Finding, RunData
 from lossacc_mlflow.rules import Question
 
 __all__ = ["ComparisonRule"]
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +46,29 @@ class ComparisonRule(Question):
             What to tell each run concerned, by its id; nothing by default.
         """
         return {}
+
+    def once(self, comparison: Comparison, find: Callable[[Sequence[RunData]], _Found]) -> _Found:
+        """Search the runs of a comparison, once: the finding and the remarks tell of the same search.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        find : callable
+            What this rule looks for, always the same.
+
+        Returns
+        -------
+        object
+            What `find` returned.
+        """
+        searches = _searches(comparison)
+        if self not in searches:
+            searches[self] = find([d.run for d in comparison.diagnoses])
+        found: _Found = searches[self]
+        return found
+
+
+@remembered
+def _searches(_: Comparison) -> dict[ComparisonRule, Any]:
+    """What each rule has found among the runs of a comparison."""
+    return {}

@@ -115,13 +115,12 @@ class BehindSiblings(ComparisonRule):
 
     def check(self, comparison: Comparison) -> Finding:
         """Hold every run against the siblings that had come furthest."""
-        groups = self._groups([d.run for d in comparison.diagnoses])
+        groups, found = self.once(comparison, self._search)
         if not groups:
             return self.not_applicable(
                 f"There are no {self.min_runs} runs with a held-out curve of the same metric, split, step unit, "
                 f"classes and samples over at least {self.min_points} steps."
             )
-        found = self._find(groups)
         n_compared = sum(map(len, groups))
         evidence = [Evidence("runs_behind", len(found), 0), Evidence("runs_compared", n_compared)]
         if not found:
@@ -142,7 +141,7 @@ class BehindSiblings(ComparisonRule):
     def remarks(self, comparison: Comparison) -> Mapping[str, str]:
         """Tell each run concerned how far it is behind, and what to do."""
         names = {row.run_id: row.name for row in comparison.rows}
-        found = self.find([d.run for d in comparison.diagnoses])
+        _, found = self.once(comparison, self._search)
         return {s.run.run_id: f"{_sentence(s, names)} {_advice(s)}" for s in found}
 
     def _worst_gap(self, worst: Straggler) -> Evidence:
@@ -162,11 +161,13 @@ class BehindSiblings(ComparisonRule):
         tuple of Straggler
             The one that is furthest behind first; those compared by accuracy before those compared by loss.
         """
-        return self._find(self._groups(runs))
+        return self._search(runs)[1]
 
-    def _find(self, groups: Sequence[Sequence[Course]]) -> tuple[Straggler, ...]:
+    def _search(self, runs: Sequence[RunData]) -> tuple[list[list[Course]], tuple[Straggler, ...]]:
+        """Comparable runs, and those of them that are far behind."""
+        groups = self._groups(runs)
         found = [s for group in groups for course in group if (s := self._judge(course, group))]
-        return tuple(sorted(found, key=lambda s: (not s.curve.metric.greater_is_better, -s.gap)))
+        return groups, tuple(sorted(found, key=lambda s: (not s.curve.metric.greater_is_better, -s.gap)))
 
     def _groups(self, runs: Sequence[RunData]) -> list[list[Course]]:
         """Comparable runs, where there are enough."""

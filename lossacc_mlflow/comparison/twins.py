@@ -93,7 +93,7 @@ class TwinRuns(ComparisonRule):
         comparable = sum(any(_n_values(c) >= self.min_points for c in _courses(run)) for run in runs)
         if comparable < 2:
             return self.not_applicable(f"Fewer than two runs with a curve of {self.min_points} different values.")
-        twins = self.find(runs)
+        twins = self.once(comparison, self.find)
         evidence = [Evidence("twin_runs", len(twins), 0), Evidence("runs_with_curves", comparable)]
         if not twins:
             return self.clear("No two runs have the same curves.", evidence)
@@ -105,9 +105,8 @@ class TwinRuns(ComparisonRule):
 
     def remarks(self, comparison: Comparison) -> Mapping[str, str]:
         """Tell each twin whose curves it has."""
-        runs = [d.run for d in comparison.diagnoses]
         names = {row.run_id: row.name for row in comparison.rows}
-        return {twin.run.run_id: _sentence(twin, names) for twin in self.find(runs)}
+        return {twin.run.run_id: _sentence(twin, names) for twin in self.once(comparison, self.find)}
 
     def find(self, runs: Sequence[RunData]) -> tuple[Twin, ...]:
         """Find the runs that are no observation of their own.
