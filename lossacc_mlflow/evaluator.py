@@ -1,0 +1,1 @@
+"""The ``mlflow.model_evaluator`` entry point."""

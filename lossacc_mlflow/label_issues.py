@@ -1,0 +1,1 @@
+"""Suspected label errors, by confident learning."""
