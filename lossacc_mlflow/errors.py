@@ -6,7 +6,8 @@
     ├── InputError        what was given cannot be used           (exit code 2)
     │   ├── UnknownRunError       no such run or experiment
     │   ├── CurveFileError        a file that holds no usable curves
-    │   └── PredictionsError      labels and probabilities that do not fit together
+    │   ├── PredictionsError      labels and probabilities that do not fit together
+    │   └── MissingExtraError     an optional library that is not installed
     └── StoreError        MLflow could not be reached, or refused (exit code 3)
 
 Every message says what was wanted, what there is, and what to do.
@@ -16,6 +17,7 @@ __all__ = [
     "CurveFileError",
     "InputError",
     "LossaccError",
+    "MissingExtraError",
     "PredictionsError",
     "StoreError",
     "UnknownRunError",
@@ -40,6 +42,10 @@ class CurveFileError(InputError):
 
 class PredictionsError(InputError):
     """Labels and probabilities that do not fit together."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """Something was asked for that takes an optional library, which is not installed."""
 
 
 class StoreError(LossaccError):
