@@ -51,6 +51,22 @@ class PairedComparison:
     loss_b_after_temperature: float
     delta_loss_after_temperature: float
     explanation: str
+    delta_brier: float = float("nan")
+    temperature_a: float = float("nan")
+    temperature_b: float = float("nan")
+    after_temperature_t_p: float = float("nan")
+    """Of a paired t test on the losses after each model's own (cross-fitted) temperature."""
+    confidence_a: float = float("nan")
+    confidence_b: float = float("nan")
+    at_clip: bool = False
+    """Whether a probability is so near to 0 or 1 that the loss hangs on the clip: Brier scores are tested then."""
+    loss_max: float = float("nan")
+    """Largest loss that one sample can have under the clip that both losses share."""
+    n_pairs: int = 1
+    """Pairs that were tested together, for which the two p values below are adjusted (Holm)."""
+    mcnemar_p_holm: float = float("nan")
+    loss_p_holm: float = float("nan")
+    """Of the test that decides the difference in loss."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,162 @@
+"""What one model did on each sample, ready to be held against another model: right or wrong, and at what loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossacc_mlflow.errors import PredictionsError
+from lossacc_mlflow.records import FloatArray, IntArray, PredictionSummary, SamplePredictions
+
+__all__ = ["Outcomes", "align_outcomes", "outcomes_of"]
+
+_CLIPS = tuple(float(np.finfo(kind).eps) for kind in (np.float64, np.float32, np.float16))
+"""Where the log losses of predictions are clipped, by their float type, the finest first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What one model did on each sample; arrays have shape (n_samples,), losses are in nats.
+
+    What is not known is NaN. ``at_clip`` tells whether any probability of the model is so near to 0 or 1 that a
+    logarithm of it, or of what it leaves to the other classes, would be clipped.
+    """
+
+    name: str
+    samples: SamplePredictions
+    clip: float
+    right: NDArray[np.bool_]
+    loss: FloatArray
+    loss_after_temperature: FloatArray
+    brier: FloatArray
+    at_clip: bool
+    temperature: float
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def clipped_at(self, clip: float) -> "Outcomes":
+        """Return the same with losses clipped at another smallest probability, as models are only compared so."""
+        if clip == self.clip:
+            return self
+        return _outcomes(self.name, self.samples, clip, self.temperature)
+
+
+def outcomes_of(samples: SamplePredictions, *, name: str, summary: PredictionSummary | None = None) -> Outcomes:
+    """Take from predictions what they are compared by.
+
+    Parameters
+    ----------
+    samples : SamplePredictions
+    name : str
+        Of the model.
+    summary : PredictionSummary, optional
+        Of the same samples; its log loss tells at which probability losses were clipped (float64's eps otherwise),
+        and it knows the temperature.
+
+    Returns
+    -------
+    Outcomes
+    """
+    clip, temperature = _CLIPS[0], float("nan")
+    if summary is not None:
+        clip = min(_CLIPS, key=lambda eps: abs(float(_losses(samples.p_true, eps).mean()) - summary.log_loss))
+        temperature = float("nan") if summary.temperature is None else summary.temperature
+    outcomes = _outcomes(name, samples, clip, temperature)
+    if summary is not None and summary.temperature is None:
+        # Nobody fitted one: the samples then repeat their own probability.
+        return replace(outcomes, loss_after_temperature=np.full(len(outcomes), np.nan))
+    return outcomes
+
+
+def align_outcomes(a: Outcomes, b: Outcomes) -> Outcomes:
+    """Bring the second model's samples into the order of the first, by their ids, and to the same clip.
+
+    Parameters
+    ----------
+    a, b : Outcomes
+
+    Returns
+    -------
+    Outcomes
+        Of the second model; clipped where the first is, or at its own clip where that is the coarser one.
+
+    Raises
+    ------
+    PredictionsError
+        If samples, classes or true labels are not the same.
+    """
+    b = _ordered_like(a.samples, b)
+    if a.samples.classes != b.samples.classes:
+        raise PredictionsError(
+            f"the two models were judged on different classes ({_say_classes(a.samples.classes)} and "
+            f"{_say_classes(b.samples.classes)}): compare predictions of the same data."
+        )
+    if not np.array_equal(a.samples.y_true, b.samples.y_true):
+        differing = int(np.count_nonzero(a.samples.y_true != b.samples.y_true))
+        raise PredictionsError(
+            f"the two models name different true labels for {differing} of {len(a)} samples: compare predictions of "
+            "the same data."
+        )
+    return b.clipped_at(max(a.clip, b.clip))
+
+
+def _outcomes(name: str, samples: SamplePredictions, clip: float, temperature: float) -> Outcomes:
+    near = bool(np.any(samples.p_true <= clip) or np.any(samples.confidence >= 1 - clip))
+    return Outcomes(
+        name=name,
+        samples=samples,
+        clip=clip,
+        right=samples.y_pred == samples.y_true,
+        loss=_losses(samples.p_true, clip),
+        loss_after_temperature=_losses(samples.p_true_after_temperature, clip),
+        brier=samples.brier,
+        at_clip=near,
+        temperature=temperature,
+    )
+
+
+def _losses(p_true: FloatArray, clip: float) -> FloatArray:
+    """Log losses as scikit-learn has them."""
+    loss: FloatArray = -np.log(np.clip(p_true, clip, 1.0 - clip))
+    return loss
+
+
+def _ordered_like(first: SamplePredictions, other: Outcomes) -> Outcomes:
+    ids, theirs = first.sample_id, other.samples.sample_id
+    if ids == theirs:
+        return other
+    place = {sample: i for i, sample in enumerate(theirs)}
+    common = place.keys() & set(ids)
+    if not len(common) == len(ids) == len(theirs):
+        raise PredictionsError(
+            f"the two models were not judged on the same samples ({len(ids)} and {len(theirs)}, "
+            f"{len(common)} in common): log the predictions of one common split."
+        )
+    order: IntArray = np.array([place[sample] for sample in ids], dtype=np.int64)
+    mine = other.samples
+    samples = replace(
+        mine,
+        sample_id=ids,
+        y_true=mine.y_true[order],
+        y_pred=mine.y_pred[order],
+        p_true=mine.p_true[order],
+        confidence=mine.confidence[order],
+        p_true_after_temperature=mine.p_true_after_temperature[order],
+        brier=mine.brier[order],
+        label_issue=None if mine.label_issue is None else mine.label_issue[order],
+    )
+    return replace(
+        other,
+        samples=samples,
+        right=other.right[order],
+        loss=other.loss[order],
+        loss_after_temperature=other.loss_after_temperature[order],
+        brier=other.brier[order],
+    )
+
+
+def _say_classes(classes: Sequence[str]) -> str:
+    shown = ", ".join(classes[:5])
+    return f"{len(classes)}: {shown}{', ...' if len(classes) > 5 else ''}"
