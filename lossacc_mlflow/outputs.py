@@ -38,6 +38,7 @@ from lossacc_mlflow.render import (
     render_note,
     render_pairs_csv,
     render_report,
+    render_suspected_labels_csv,
     render_worst_predictions_csv,
 )
 from lossacc_mlflow.rules.base import JUDGED_SPLITS
@@ -130,6 +131,8 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
     judged = _judged_samples(diagnosis)
     if judged is not None:
         files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
+        if judged[0].label_issue is not None and judged[0].label_issue.any():
+            files["suspected_labels.csv"] = render_suspected_labels_csv(*judged)
     note_picture = _note_picture(pictures, "curves.png", "reliability.png")
     return RunUpdate(
         metrics=headline_metrics(diagnosis),

@@ -1,5 +1,7 @@
 """The metrics that a diagnosis writes, and the pictures that a run allows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,18 @@ def test_no_more_than_fifteen_metrics_with_everything_known() -> None:
         "loss_concentration.png",
         "confusion.png",
     }
+
+
+def test_suspected_labels_are_a_table_of_their_own_where_there_are_any() -> None:
+    summary, samples = judge_predictions(make_predictions([0, 1, 1], [0.2, 0.9, 0.1]))
+    tables = {}
+    none, one = np.zeros(3, dtype=bool), np.array([False, False, True])
+    for name, issue in {"not looked": None, "none": none, "one": one}.items():
+        marked = replace(samples, label_issue=issue)
+        run = make_run(predictions={"validation": summary}, samples={"validation": marked}, n_classes=2)
+        tables[name] = {a.path: a.body.decode() for a in run_update(judge(run)).artifacts if a.path.endswith(".csv")}
+    assert set(tables["not looked"]) == set(tables["none"]) == {"lossacc/worst_predictions.csv"}
+    assert tables["one"]["lossacc/suspected_labels.csv"].splitlines()[1].startswith("2,1,0,0.1")
 
 
 def test_pictures_follow_from_what_is_known() -> None:

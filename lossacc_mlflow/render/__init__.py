@@ -20,6 +20,7 @@ from lossacc_mlflow.render.sheets import (
     render_comparison_csv,
     render_diagnostics_table,
     render_pairs_csv,
+    render_suspected_labels_csv,
     render_worst_predictions_csv,
 )
 from lossacc_mlflow.render.text import render_comparison_text, render_text
@@ -50,6 +51,7 @@ __all__ = [
     "render_note",
     "render_pairs_csv",
     "render_report",
+    "render_suspected_labels_csv",
     "render_table",
     "render_text",
     "render_worst_predictions_csv",

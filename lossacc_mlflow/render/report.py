@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossacc_mlflow.records import CurveSummary, Diagnosis, Finding
+from lossacc_mlflow.records import CurveSummary, Diagnosis, Finding, PredictionSummary, SamplePredictions
 from lossacc_mlflow.render.format import metric_words, one_line, quantity, score, shorten, step_words, temperature_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.prediction_rows import bounds_rows, loss_identity, prediction_groups
 from lossacc_mlflow.render.rows import SPLITS, curve_rows, flagged_first, lacks_information, seen_keys
-from lossacc_mlflow.render.sheets import worst_predictions
+from lossacc_mlflow.render.sheets import suspected_labels, worst_predictions
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
 from lossacc_mlflow.wording import number, percent
 
@@ -65,6 +65,7 @@ def render_report(diagnosis: Diagnosis, pictures: Mapping[str, bytes], *, versio
         **_predictions(diagnosis),
         "bounds": _bounds(diagnosis),
         "worst": _worst(diagnosis),
+        "suspected": _suspected(diagnosis),
         "advice": _advice(flagged_first(diagnosis.findings)),
         "findings": diagnosis.findings,
         "version": version,
@@ -139,19 +140,50 @@ def _bounds(diagnosis: Diagnosis) -> dict[str, Any] | None:
 
 def _worst(diagnosis: Diagnosis) -> dict[str, Any] | None:
     """The worst predictions of the split that models are chosen by."""
-    run = diagnosis.run
-    split = next((s for s in SPLITS[1:] if s in run.samples and s in run.predictions), None)
-    if split is None:
+    judged = _judged_samples(diagnosis)
+    if judged is None:
         return None
-    worst = worst_predictions(run.samples[split], run.predictions[split], _MAX_WORST)
+    worst = worst_predictions(*judged, _MAX_WORST)
     rows = [
         {
             "sample": shorten(w.sample_id, 40),
             "truth": shorten(w.y_true, 40),
             "answer": shorten(w.y_pred, 40),
             "is_right": w.y_true == w.y_pred,
+            "is_suspected": bool(w.label_issue),
             "figures": (number(w.p_true), percent(w.confidence), number(w.loss), percent(w.loss_share)),
         }
         for w in worst
     ]
-    return {"split": split, "rows": rows}
+    return {"split": judged[0].split, "rows": rows}
+
+
+def _suspected(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    """Suspected label errors on the same split, and how much of the loss hangs on them."""
+    judged = _judged_samples(diagnosis)
+    if judged is None or not judged[1].n_label_issues:
+        return None
+    samples, summary = judged
+    rows = [
+        {
+            "sample": shorten(s.sample_id, 40),
+            "given": shorten(s.given_label, 40),
+            "suggested": shorten(s.suggested_label, 40),
+            "figures": (number(s.p_true), percent(s.confidence), number(s.loss), percent(s.loss_share)),
+        }
+        for s in suspected_labels(samples, summary, _MAX_WORST)
+    ]
+    return {
+        "split": samples.split,
+        "n": f"{summary.n_label_issues:,}",
+        "n_samples": f"{summary.n_samples:,}",
+        "loss_share": percent(summary.loss_share_label_issues),
+        "rows": rows,
+    }
+
+
+def _judged_samples(diagnosis: Diagnosis) -> tuple[SamplePredictions, PredictionSummary] | None:
+    """Samples and summary of the split that models are chosen by."""
+    run = diagnosis.run
+    split = next((s for s in SPLITS[1:] if s in run.samples and s in run.predictions), None)
+    return None if split is None else (run.samples[split], run.predictions[split])

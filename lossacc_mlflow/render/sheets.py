@@ -13,6 +13,7 @@ from lossacc_mlflow.records import (
     Comparison,
     ComparisonRow,
     Diagnosis,
+    IntArray,
     PairedComparison,
     PredictionSummary,
     SamplePredictions,
@@ -23,11 +24,14 @@ from lossacc_mlflow.render.rows import SPLITS, curve_rows, since
 from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS
 
 __all__ = [
+    "SuspectedLabel",
     "WorstPrediction",
     "render_comparison_csv",
     "render_diagnostics_table",
     "render_pairs_csv",
+    "render_suspected_labels_csv",
     "render_worst_predictions_csv",
+    "suspected_labels",
     "worst_predictions",
 ]
 
@@ -38,11 +42,28 @@ _STATUS_WORDS = {"flagged": "flagged", "clear": "clear", "not_applicable": "not 
 
 @dataclass(frozen=True, slots=True)
 class WorstPrediction:
-    """One sample with a large loss: its id, class and answer by name, loss in nats, and share of the whole loss."""
+    """One sample with a large loss: its id, class and answer by name, loss in nats, and share of the whole loss.
+
+    ``label_issue`` is None where nobody looked for label errors.
+    """
 
     sample_id: str
     y_true: str
     y_pred: str
+    p_true: float
+    confidence: float
+    loss: float
+    loss_share: float
+    label_issue: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectedLabel:
+    """One sample whose given label is probably wrong, and the class that the model takes it for."""
+
+    sample_id: str
+    given_label: str
+    suggested_label: str
     p_true: float
     confidence: float
     loss: float
@@ -126,7 +147,7 @@ def render_diagnostics_table(diagnosis: Diagnosis) -> str:
 
 
 def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> list[WorstPrediction]:
-    """List the samples with the largest loss, the largest first and equal ones in their own order.
+    """List the samples with the largest loss, the largest first.
 
     Parameters
     ----------
@@ -139,30 +160,77 @@ def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n:
     Returns
     -------
     list of WorstPrediction
+        Of equal losses, as where probabilities are clipped, the more confident one first, then in their own order.
+        Samples whose loss is not known come last.
     """
-    if not len(samples):
-        return []
-    loss = sample_losses(samples, summary.log_loss)
-    total = float(loss.sum())
+    issue = samples.label_issue
     return [
-        WorstPrediction(
-            sample_id=samples.sample_id[i],
-            y_true=samples.classes[int(samples.y_true[i])],
-            y_pred=samples.classes[int(samples.y_pred[i])],
-            p_true=float(samples.p_true[i]),
-            confidence=float(samples.confidence[i]),
-            loss=float(loss[i]),
-            loss_share=float(loss[i]) / total if total > 0 else float("nan"),
-        )
-        for i in np.argsort(-loss, kind="stable")[:n].tolist()
+        WorstPrediction(*_described(samples, i), loss, share, None if issue is None else bool(issue[i]))
+        for i, loss, share in _largest_losses(samples, summary, np.arange(len(samples)), n)
     ]
 
 
 def render_worst_predictions_csv(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> str:
     """Write ``worst_predictions.csv``; see :func:`worst_predictions`."""
-    columns = [f.name for f in fields(WorstPrediction)]
-    rows = [[getattr(w, name) for name in columns] for w in worst_predictions(samples, summary, n)]
-    return _csv(columns, rows)
+    return _records_csv(WorstPrediction, worst_predictions(samples, summary, n))
+
+
+def suspected_labels(samples: SamplePredictions, summary: PredictionSummary, n: int = 10_000) -> list[SuspectedLabel]:
+    """List the samples whose given label is probably wrong, in the order of :func:`worst_predictions`.
+
+    Parameters
+    ----------
+    samples : SamplePredictions
+    summary : PredictionSummary
+        Of the same samples.
+    n : int
+        Largest number of rows.
+
+    Returns
+    -------
+    list of SuspectedLabel
+        Empty where nobody looked (see ``label_issues``).
+    """
+    if samples.label_issue is None:
+        return []
+    suspected = np.flatnonzero(samples.label_issue)
+    return [
+        SuspectedLabel(*_described(samples, i), loss, share)
+        for i, loss, share in _largest_losses(samples, summary, suspected, n)
+    ]
+
+
+def render_suspected_labels_csv(samples: SamplePredictions, summary: PredictionSummary, n: int = 10_000) -> str:
+    """Write ``suspected_labels.csv``; see :func:`suspected_labels`."""
+    return _records_csv(SuspectedLabel, suspected_labels(samples, summary, n))
+
+
+def _described(samples: SamplePredictions, i: int) -> tuple[str, str, str, float, float]:
+    """Sample id, true class and answer by name, probability of the true class, and confidence."""
+    return (
+        samples.sample_id[i],
+        samples.classes[int(samples.y_true[i])],
+        samples.classes[int(samples.y_pred[i])],
+        float(samples.p_true[i]),
+        float(samples.confidence[i]),
+    )
+
+
+def _largest_losses(
+    samples: SamplePredictions, summary: PredictionSummary, among: IntArray, n: int
+) -> list[tuple[int, float, float]]:
+    """Position, loss and share of the whole loss of the n samples with the largest loss."""
+    if not len(among):
+        return []
+    loss = sample_losses(samples, summary.log_loss)
+    total = float(loss.sum())
+    order = among[np.lexsort((-samples.confidence[among], -loss[among]))][:n]
+    return [(i, float(loss[i]), float(loss[i]) / total if total > 0 else float("nan")) for i in order.tolist()]
+
+
+def _records_csv(kind: type[WorstPrediction] | type[SuspectedLabel], records: Iterable[object]) -> str:
+    columns = [f.name for f in fields(kind)]
+    return _csv(columns, [[getattr(record, name) for name in columns] for record in records])
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

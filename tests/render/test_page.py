@@ -2,6 +2,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from math import inf, nan
 
+import numpy as np
 import pytest
 
 from lossacc_mlflow.pipeline import judge
@@ -85,6 +86,23 @@ def test_names_from_a_run_never_become_markup() -> None:
         assert "\x1b" not in html
         assert "\u202e" not in html
         assert "\ud800" not in html
+
+
+def test_suspected_labels_are_listed_with_their_share_of_the_loss() -> None:
+    run = overfitted_run()
+    assert "Suspected label errors" not in render_report(judge(run), {})
+    samples, summary = run.samples["validation"], run.predictions["validation"]
+    wrong = samples.y_pred != samples.y_true
+    marked = replace(samples, label_issue=wrong)
+    summary = replace(summary, n_label_issues=int(wrong.sum()), loss_share_label_issues=summary.loss_share_incorrect)
+    html = render_report(judge(replace(run, samples={"validation": marked}, predictions={"validation": summary})), {})
+    page = Reader(html)
+    assert_self_contained(page)
+    section = page.text[page.text.index("Suspected label errors") :]
+    assert f"Of 200 validation samples, {wrong.sum()} have" in section
+    assert f"{100 * summary.loss_share_incorrect:.1f} % of the loss" in section
+    assert samples.sample_id[int(np.flatnonzero(wrong)[samples.p_true[wrong].argmin()])] in section
+    assert "cat (suspected)" in page.text
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from math import isclose, nan
 from typing import Any
@@ -13,6 +14,7 @@ from lossacc_mlflow.render import (
     render_comparison_csv,
     render_diagnostics_table,
     render_pairs_csv,
+    render_suspected_labels_csv,
     render_worst_predictions_csv,
 )
 from tests.render.examples import (
@@ -52,6 +54,45 @@ def test_zero_probabilities_cost_what_the_summary_says(dtype: type[np.floating[A
     assert isclose(sum(float(row["loss"]) for row in worst) / 3, summary.log_loss, rel_tol=1e-6)
 
 
+def test_equal_losses_are_ranked_by_confidence_and_then_stay_in_order() -> None:
+    proba = np.array([[1.0, 0, 0], [0.6, 0, 0.4], [1, 0, 0], [0.5, 0, 0.5], [0.1, 0.8, 0.1]])
+    summary, samples = judge_predictions(make_predictions([1] * 5, proba, sample_id="abcde"), temperature=False)
+    assert "".join(row["sample_id"] for row in rows(render_worst_predictions_csv(samples, summary))) == "acbde"
+    assert {row["label_issue"] for row in rows(render_worst_predictions_csv(samples, summary))} == {""}
+
+
+def test_a_loss_that_is_not_known_comes_last() -> None:
+    made = make_predictions([0, 0, 0], [[0.2, 0.8], [0.9, 0.1], [0.4, 0.6]])
+    summary, samples = judge_predictions(made, temperature=False)
+    unknown = replace(samples, p_true=np.array([nan, 0.9, 0.4]))
+    worst = rows(render_worst_predictions_csv(unknown, summary))
+    assert [row["sample_id"] for row in worst] == ["2", "1", "0"]
+    assert worst[2]["loss"] == worst[0]["loss_share"] == "nan"
+
+
+def test_suspected_labels_are_the_marked_ones_with_what_they_should_be_and_cost() -> None:
+    run = overfitted_run()
+    samples, summary = run.samples["validation"], run.predictions["validation"]
+    wrong = samples.y_pred != samples.y_true
+    marked = replace(samples, label_issue=wrong)
+    worst = rows(render_worst_predictions_csv(marked, summary, n=200))
+    suspected = rows(render_suspected_labels_csv(marked, summary))
+    assert list(suspected[0]) == [
+        "sample_id", "given_label", "suggested_label", "p_true", "confidence", "loss", "loss_share",
+    ]  # fmt: skip
+    assert len(suspected) == wrong.sum() > 3
+    assert [row["sample_id"] for row in suspected] == [
+        row["sample_id"] for row in worst if row["label_issue"] == "True"
+    ]
+    assert {row["label_issue"] for row in worst} == {"True", "False"}
+    position = int(suspected[0]["sample_id"].split("A")[1])
+    given, suggested = samples.classes[samples.y_true[position]], samples.classes[samples.y_pred[position]]
+    assert (suspected[0]["given_label"], suspected[0]["suggested_label"][:30]) == (given, suggested[:30])
+    assert sum(float(row["loss_share"]) for row in suspected) == pytest.approx(summary.loss_share_incorrect)
+    assert len(rows(render_suspected_labels_csv(marked, summary, n=2))) == 2
+    assert rows(render_suspected_labels_csv(samples, summary)) == []
+
+
 @pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-1+cmd", "@SUM(A1)", "\t=1", "\uff1d1", " =1"])
 def test_formulas_are_disarmed_and_numbers_are_not(cell: str) -> None:
     proba = np.array([[0.9, 0.1], [0.8, 0.2]])
@@ -59,6 +100,8 @@ def test_formulas_are_disarmed_and_numbers_are_not(cell: str) -> None:
     summary, samples = judge_predictions(made, temperature=False)
     worst = rows(render_worst_predictions_csv(samples, summary))
     assert {row["sample_id"] for row in worst} == {f"'{cell}", "-17.5"}
+    suspected = rows(render_suspected_labels_csv(replace(samples, label_issue=np.array([True, False])), summary))
+    assert [row["sample_id"] for row in suspected] == [f"'{cell}"]
 
 
 def test_hostile_names_survive_csv_and_can_be_encoded() -> None:
