@@ -1,18 +1,24 @@
 """All that a diagnosis or a comparison leaves behind: pictures, tables, report, metrics, tags and note."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite, isnan
 
 from lossacc_mlflow import __version__
 from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.keys import OWN_PREFIX
 from lossacc_mlflow.plots import (
+    fit_pngs,
     plot_attribution,
+    plot_calibration,
+    plot_class_loss,
+    plot_confidence,
     plot_confusion,
     plot_curves,
     plot_curves_overlay,
     plot_loss_accuracy_plane,
     plot_loss_concentration,
+    plot_predictions_by_step,
+    plot_regression,
     plot_reliability,
     shrink_png,
     to_png,
@@ -23,11 +29,16 @@ from lossacc_mlflow.records import (
     Curve,
     Diagnosis,
     LossBounds,
+    PairedComparison,
     PredictionSummary,
+    RegressionSamples,
+    RegressionSummary,
+    RunData,
     RunUpdate,
     SamplePredictions,
 )
 from lossacc_mlflow.render import (
+    PAGE_LIMIT,
     notebook_frame,
     render_comparison_csv,
     render_comparison_json,
@@ -60,6 +71,11 @@ KIND_COMPARISON = "comparison"
 """Value of the tag ``lossacc.kind`` on an experiment's comparison run."""
 
 _NOTE_WIDTH = 780
+_MAX_ATTRIBUTIONS = 4
+_CAPTION_ROOM = 1_200
+"""Bytes of a page that the words around one picture take at most."""
+_HEADLINES = ("curves", "loss_accuracy_plane", "predictions_by_step", "calibration", "reliability", "regression")
+"""Pictures that MLflow's image grid shows; all are among the artifacts and in the report."""
 _ONSET_CODES = ("FIT001", "FIT002", "TRN002", "DIS001")
 
 
@@ -73,22 +89,33 @@ def draw_diagnosis(diagnosis: Diagnosis) -> dict[str, bytes]:
     Returns
     -------
     dict of str to bytes
-        PNG by file name; a run without curves has no ``curves.png``, one without predictions no reliability diagram.
+        PNG by file name, the most telling first; a run without curves has no ``curves.png``, one without predictions
+        no reliability diagram.
     """
-    pictures = {}
-    if diagnosis.run.curves:
-        pictures["curves.png"] = to_png(plot_curves(diagnosis))
+    run, figures = diagnosis.run, {}
+    if run.curves:
+        figures["curves"] = plot_curves(diagnosis)
     if diagnosis.bounds:
         splits = {str(split): bounds for split, bounds in diagnosis.bounds.items()}
-        pictures["loss_accuracy_plane.png"] = to_png(plot_loss_accuracy_plane(splits, title=diagnosis.run_name))
+        figures["loss_accuracy_plane"] = plot_loss_accuracy_plane(splits, title=diagnosis.run_name)
+    if run.by_step:
+        figures["predictions_by_step"] = plot_predictions_by_step(run.by_step)
+    if run.predictions:
+        figures["calibration"] = plot_calibration(run.predictions)
     judged = _judged_samples(diagnosis)
     if judged is not None:
         samples, summary = judged
-        title = f"{diagnosis.run_name}, {samples.split}"
-        pictures["reliability.png"] = to_png(plot_reliability(summary, title=title))
-        pictures["loss_concentration.png"] = to_png(plot_loss_concentration(samples, summary))
-        pictures["confusion.png"] = to_png(plot_confusion(samples))
-    return pictures
+        title = f"Is it right as often as it is sure? ({samples.split})"
+        figures["reliability"] = plot_reliability(summary, title=title)
+        figures["confidence"] = plot_confidence(samples)
+        figures["loss_concentration"] = plot_loss_concentration(samples, summary)
+        if summary.classes:
+            figures["class_loss"] = plot_class_loss(summary, samples.split)
+        figures["confusion"] = plot_confusion(samples)
+    numbers = _judged_regression(run)
+    if numbers is not None:
+        figures["regression"] = plot_regression(*numbers)
+    return {f"{name}.png": to_png(figure) for name, figure in figures.items()}
 
 
 def diagnosis_html(diagnosis: Diagnosis) -> str:
@@ -103,7 +130,7 @@ def diagnosis_html(diagnosis: Diagnosis) -> str:
     str
         An HTML frame.
     """
-    return notebook_frame(render_report(diagnosis, draw_diagnosis(diagnosis), version=__version__))
+    return notebook_frame(_report(diagnosis, draw_diagnosis(diagnosis)))
 
 
 def run_update(diagnosis: Diagnosis) -> RunUpdate:
@@ -119,12 +146,12 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
         Only the tag ``lossacc.status`` where nothing was known about the run.
     """
     run = diagnosis.run
-    if not run.curves and not run.predictions:
+    if not (run.curves or run.predictions or run.by_step or run.regressions):
         seen = ", ".join(run.other_keys[:10]) or "none"
         return RunUpdate(tags={"lossacc.status": f"nothing to judge: no known metric (keys seen: {seen})"[:500]})
     pictures = draw_diagnosis(diagnosis)
     files = {
-        "report.html": render_report(diagnosis, pictures, version=__version__),
+        "report.html": _report(diagnosis, pictures),
         "findings.json": render_json(diagnosis),
         "diagnostics.json": render_diagnostics_table(diagnosis),
     }
@@ -133,7 +160,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
         files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
         if judged[0].label_issue is not None and judged[0].label_issue.any():
             files["suspected_labels.csv"] = render_suspected_labels_csv(*judged)
-    note_picture = _note_picture(pictures, "curves.png", "reliability.png")
+    note_picture = _note_picture(pictures, "curves.png", "calibration.png", "regression.png")
     return RunUpdate(
         metrics=headline_metrics(diagnosis),
         tags={
@@ -175,6 +202,10 @@ def headline_metrics(diagnosis: Diagnosis) -> dict[str, float]:
         "onset_step": next((f.step for f in diagnosis.flagged if f.code in _ONSET_CODES), None),
         "n_flagged": len(diagnosis.flagged),
     }
+    numbers = next((run.regressions[s] for s in JUDGED_SPLITS if s in run.regressions), None)
+    if numbers is not None:
+        metrics.setdefault("best_r2", numbers.r2)
+        metrics.setdefault("best_loss", numbers.mse)
     if judged is not None:
         metrics.setdefault("best_loss", judged.log_loss)
         metrics.setdefault("best_accuracy", judged.accuracy)
@@ -203,11 +234,8 @@ def draw_comparison(comparison: Comparison) -> dict[str, bytes]:
     bounds = _bounds_by_name(comparison)
     if bounds:
         pictures["loss_accuracy_plane.png"] = to_png(plot_loss_accuracy_plane(bounds, title=comparison.name))
-    telling = max(
-        comparison.pairs, key=lambda p: (p.delta_loss * p.delta_accuracy > 0, abs(p.delta_loss)), default=None
-    )
-    if telling is not None:
-        pictures["attribution.png"] = to_png(plot_attribution(telling))
+    for place, pair in enumerate(_most_telling(comparison.pairs), start=1):
+        pictures[f"attribution{f'_{place}' if place > 1 else ''}.png"] = to_png(plot_attribution(pair))
     return pictures
 
 
@@ -237,7 +265,7 @@ def comparison_page(comparison: Comparison) -> str:
     -------
     str
     """
-    return render_comparison_report(comparison, draw_comparison(comparison), version=__version__)
+    return _comparison_report(comparison, draw_comparison(comparison))
 
 
 def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
@@ -255,7 +283,7 @@ def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
     """
     pictures = draw_comparison(comparison)
     files = {
-        "comparison.html": render_comparison_report(comparison, pictures, version=__version__),
+        "comparison.html": _comparison_report(comparison, pictures),
         "comparison.json": render_comparison_json(comparison),
         "comparison.csv": render_comparison_csv(comparison),
         "pairs.csv": render_pairs_csv(comparison),
@@ -269,12 +297,49 @@ def comparison_update(comparison: Comparison, run_id: str) -> RunUpdate:
     )
 
 
+def _most_telling(pairs: Iterable[PairedComparison]) -> list[PairedComparison]:
+    """The pairs to draw: losses that contradict the accuracies first, settled before unsettled, large before small."""
+
+    def rank(pair: PairedComparison) -> tuple[bool, bool, float]:
+        size = abs(pair.delta_loss)
+        return pair.delta_loss * pair.delta_accuracy > 0, pair.decided, size if isfinite(size) else 0.0
+
+    differing = [p for p in pairs if any(g.contribution for g in p.groups if g.n)]
+    return sorted(differing, key=rank, reverse=True)[:_MAX_ATTRIBUTIONS]
+
+
+def _report(diagnosis: Diagnosis, pictures: Mapping[str, bytes]) -> str:
+    """The page about a run, its pictures in as few colours as they need to fit all."""
+    words = render_report(diagnosis, {}, version=__version__)
+    return render_report(diagnosis, _fitting(pictures, words), version=__version__)
+
+
+def _comparison_report(comparison: Comparison, pictures: Mapping[str, bytes]) -> str:
+    """The page about several runs, likewise."""
+    words = render_comparison_report(comparison, {}, version=__version__)
+    return render_comparison_report(comparison, _fitting(pictures, words), version=__version__)
+
+
+def _fitting(pictures: Mapping[str, bytes], words: str) -> dict[str, bytes]:
+    """Pictures that fit into a page beside its words; base64 makes four bytes of three."""
+    room = PAGE_LIMIT - len(words.encode()) - _CAPTION_ROOM * len(pictures)
+    return fit_pngs(pictures, max(0, room) * 3 // 4)
+
+
 def _judged_samples(diagnosis: Diagnosis) -> tuple[SamplePredictions, PredictionSummary] | None:
     """Samples and summary of the split that predictions are judged on."""
     run = diagnosis.run
     for split in JUDGED_SPLITS:
         if split in run.samples and split in run.predictions:
             return run.samples[split], run.predictions[split]
+    return None
+
+
+def _judged_regression(run: RunData) -> tuple[RegressionSamples, RegressionSummary] | None:
+    """Samples and summary of the split that predicted numbers are judged on."""
+    for split in JUDGED_SPLITS:
+        if split in run.regression_samples and split in run.regressions:
+            return run.regression_samples[split], run.regressions[split]
     return None
 
 
@@ -318,8 +383,9 @@ def _artifacts(files: Mapping[str, str], pictures: Mapping[str, bytes]) -> tuple
 
 
 def _grid(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Pictures for MLflow's image grid; its keys must not hold a slash."""
-    return {f"lossacc_{name.removesuffix('.png')}": body for name, body in pictures.items()}
+    """The headline pictures for MLflow's image grid; its keys must not hold a slash."""
+    names = {name: name.removesuffix(".png") for name in pictures}
+    return {f"lossacc_{names[name]}": body for name, body in pictures.items() if names[name] in _HEADLINES}
 
 
 def _note_picture(pictures: Mapping[str, bytes], *names: str) -> tuple[Artifact, ...]:

@@ -45,12 +45,12 @@ def percent(fraction: float | None, digits: int = 1, *, zeros: bool = True) -> s
     --------
     >>> [percent(v) for v in (0.98123, 1.0, 0.99987, 0.0004, 0.0, -0.02, 0.72, None)]
     ['98.1 %', '100 %', '99.99 %', '0.04 %', '0 %', '-2.0 %', '72.0 %', 'n/a']
-    >>> percent(0.726, 0), percent(0.72, zeros=False)
-    ('73 %', '72 %')
+    >>> percent(0.726, 0), percent(0.72, zeros=False), percent(-1.0)
+    ('73 %', '72 %', '-100 %')
     """
     if fraction is None or not isfinite(fraction):
         return number(fraction)
-    if min(abs(fraction), abs(1 - fraction)) < 1e-9:
+    if min(abs(fraction), abs(1 - abs(fraction))) < 1e-9:
         return f"{100 * fraction:.0f} %".replace("-0 %", "0 %")
     while digits < 7 and abs(round(100 * fraction, digits)) in {0.0, 100.0}:
         digits += 1

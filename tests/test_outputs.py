@@ -59,8 +59,11 @@ def test_no_more_than_fifteen_metrics_with_everything_known() -> None:
     assert set(draw_diagnosis(diagnosis)) == {
         "curves.png",
         "loss_accuracy_plane.png",
+        "calibration.png",
         "reliability.png",
+        "confidence.png",
         "loss_concentration.png",
+        *(["class_loss.png"] if summary.classes else []),
         "confusion.png",
     }
 

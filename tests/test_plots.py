@@ -42,6 +42,7 @@ from lossacc_mlflow.records import (
     StepUnit,
     Verdict,
 )
+from tests.plots import examples
 from tests.plots.layout import by_gid, check_layout, texts
 
 LOSS = Metric("log_loss", greater_is_better=False, unit="nats")
@@ -107,19 +108,8 @@ def judged() -> Judged:
     return judge_predictions(make_predictions(y[900:], proba))
 
 
-def fake(n: int, k: int, names: Sequence[str] | None = None) -> Judged:
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, k, n)
-    logits = rng.normal(size=(n, k))
-    logits[np.arange(n), truth] += 2.5
-    proba = np.exp(logits)
-    predictions = make_predictions(truth, proba / proba.sum(axis=1, keepdims=True))
-    named = replace(predictions, classes=tuple(names)) if names else predictions
-    return judge_predictions(named, temperature=False)
-
-
 def every_picture(name: str = "model") -> dict[str, Figure]:
-    summary, samples = fake(300, 4, [f"{name} {i}" for i in range(4)])
+    summary, samples = examples.judged(300, 4, [f"{name} {i}" for i in range(4)])
     findings = (flag("FIT001", 12, (9, 15)), flag("DIS001", 12), flag("FIT002", 30))
     figures = {
         "curves": plots.plot_curves(diagnosis(run(name), *findings, verdict="loss_overfitting")),
@@ -131,6 +121,13 @@ def every_picture(name: str = "model") -> dict[str, Figure]:
         "confusion": plots.plot_confusion(samples),
         "overlay": plots.plot_curves_overlay(comparison([run(f"{i} {name}") for i in range(3)])),
         "attribution": plots.plot_attribution(pair(name)),
+        "calibration": plots.plot_calibration({"validation": examples.with_calibration(0.3, 0.2, -0.1)}),
+        "confidence": plots.plot_confidence(samples),
+        "class_loss": plots.plot_class_loss(
+            examples.with_classes([0.5, 0.3, 0.2], [f"{i} {name}" for i in range(3)]), "validation"
+        ),
+        "by_step": plots.plot_predictions_by_step({"validation": examples.steps()}),
+        "regression": plots.plot_regression(*examples.numbers([1.0, 2.0, 3.0], [1.5, 2.0, 3.5])),
     }
     assert len(figures) == len([name for name in plots.__all__ if name.startswith("plot_")])
     return figures
@@ -371,7 +368,7 @@ class TestConcentration:
         check_layout(figure)
 
     def test_thins_a_million_samples(self) -> None:
-        summary, samples = fake(200_000, 3)
+        summary, samples = examples.judged(200_000, 3)
         figure = plots.plot_loss_concentration(samples, summary)
         assert len(by_gid(figure, "lorenz")[0].get_xdata()) < 2500
 
@@ -383,20 +380,20 @@ class TestConcentration:
 class TestConfusion:
     @pytest.mark.parametrize("k", [2, 10, 30])
     def test_writes_every_count(self, k: int) -> None:
-        _, samples = fake(40 * k, k)
+        _, samples = examples.judged(40 * k, k)
         figure = plots.plot_confusion(samples)
         counts = [int(t.get_text()) for t in by_gid(figure, "count")]
         assert sum(counts) == len(samples)
         check_layout(figure)
 
     def test_shows_the_most_confused_of_many_classes(self) -> None:
-        _, samples = fake(3000, 100)
+        _, samples = examples.judged(3000, 100)
         figure = plots.plot_confusion(samples)
         assert len(figure.axes[0].get_yticks()) == 20
         assert any("the 20 most confused of 100 classes" in t for t in texts(figure))
 
     def test_keeps_long_labels_apart(self) -> None:
-        _, samples = fake(300, 12, [f"a class with a long name, number {i}" for i in range(12)])
+        _, samples = examples.judged(300, 12, [f"a class with a long name, number {i}" for i in range(12)])
         figure = plots.plot_confusion(samples)
         labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
         assert len(set(labels)) == 12

@@ -1,5 +1,6 @@
 """Figures as small PNG files."""
 
+from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
@@ -10,9 +11,11 @@ from PIL import Image
 
 from lossacc_mlflow.records import IntArray
 
-__all__ = ["shrink_png", "to_png"]
+__all__ = ["fit_pngs", "shrink_png", "to_png"]
 
 _WHITE = 0xFFFFFFFF
+_ATTEMPTS = ((64, 1.0), (32, 1.0), (16, 1.0), (16, 0.75), (8, 0.5))
+"""Colours and scale by which a picture is made smaller, step by step; below half the size it is not legible."""
 
 
 def to_png(figure: Figure, *, max_bytes: int | None = None) -> bytes:
@@ -34,14 +37,46 @@ def to_png(figure: Figure, *, max_bytes: int | None = None) -> bytes:
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
     picture = Image.fromarray(pixels[..., :3].copy())
-    attempts = [(256, 1.0), (64, 1.0), (32, 1.0), (16, 1.0), (16, 0.75), (8, 0.5)]
-    body = b""
-    for colors, scale in attempts:
+    body = _palette_png(picture, 256)
+    return body if max_bytes is None else _reduced(body, picture, max_bytes)
+
+
+def fit_pngs(pictures: Mapping[str, bytes], max_bytes: int) -> dict[str, bytes]:
+    """Make pictures smaller until all together take no more than so many bytes.
+
+    Parameters
+    ----------
+    pictures : mapping of str to bytes
+        PNG by name.
+    max_bytes : int
+        For all of them.
+
+    Returns
+    -------
+    dict of str to bytes
+        In the same order, small ones as they are: all are held to one size, the largest that fits. Where it is too
+        small for legible pictures, they take more than ``max_bytes``.
+    """
+    limit, left = max_bytes, list(map(len, pictures.values()))
+    # Those below their fair share leave their rest to the others.
+    while left and (small := [size for size in left if size <= limit / len(left)]):
+        limit -= sum(small)
+        left = [size for size in left if size not in small]
+    share = limit // len(left) if left else max_bytes
+    return {
+        name: body if len(body) <= share else _reduced(body, Image.open(BytesIO(body)).convert("RGB"), share)
+        for name, body in pictures.items()
+    }
+
+
+def _reduced(body: bytes, picture: Image.Image, max_bytes: int) -> bytes:
+    """Fewer colours, then fewer pixels, as far as needed; ``body`` itself if it is small enough."""
+    for colors, scale in _ATTEMPTS:
+        if len(body) <= max_bytes:
+            break
         size = (round(picture.width * scale), round(picture.height * scale))
         scaled = picture if scale == 1.0 else picture.resize(size, Image.Resampling.LANCZOS)
         body = _palette_png(scaled, colors)
-        if max_bytes is None or len(body) <= max_bytes:
-            break
     return body
 
 

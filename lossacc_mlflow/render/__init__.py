@@ -13,7 +13,7 @@ from lossacc_mlflow.render.jsonable import (
 from lossacc_mlflow.render.junit import render_junit
 from lossacc_mlflow.render.manual import render_manual
 from lossacc_mlflow.render.note import render_comparison_note, render_note
-from lossacc_mlflow.render.page import notebook_frame
+from lossacc_mlflow.render.page import PAGE_LIMIT, notebook_frame
 from lossacc_mlflow.render.report import render_report
 from lossacc_mlflow.render.rows import COMPARISON_COLUMNS, TABLE_COLUMNS, comparison_rows, render_table
 from lossacc_mlflow.render.sheets import (
@@ -29,6 +29,7 @@ from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS, Words
 __all__ = [
     "COMPARISON_COLUMNS",
     "DISCREPANCIES",
+    "PAGE_LIMIT",
     "SCHEMA_VERSION",
     "TABLE_COLUMNS",
     "VERDICTS",

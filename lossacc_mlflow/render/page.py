@@ -1,5 +1,6 @@
 """Self-contained HTML pages for MLflow's artifact pane and for notebooks: no script, no external resource."""
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +135,8 @@ def _evidence(finding: Finding) -> tuple[tuple[str, str, str], ...]:
 
 def _picture(path: str, body: bytes | None) -> _Picture:
     name = shorten(PurePosixPath(path).stem)
-    title, caption = CAPTIONS.get(name, (name.replace("_", " ").capitalize(), ""))
+    # Further pictures of one kind are numbered: attribution_2.
+    title, caption = CAPTIONS.get(re.sub(r"_\d+$", "", name), (name.replace("_", " ").capitalize(), ""))
     if body is None:
         return _Picture(name, title, caption, None)
     media_type = "image/png" if body.startswith(b"\x89PNG") else "image/svg+xml"

@@ -162,6 +162,46 @@ CAPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
                 "above it under-confident; within the noise floor a perfectly calibrated model would look the same."
             ),
         ),
+        "predictions_by_step": (
+            "What the loss is made of, step by step",
+            (
+                "Above: the log loss as refinement, which only a better model lowers, and calibration, which the best "
+                "temperature of each step removes. Where the loss rises and refinement does not, the model still "
+                "learns and only becomes too sure: take the step that is best after recalibration, and recalibrate. "
+                "Below: the mean loss of wrong and of right answers, and the accuracy."
+            ),
+        ),
+        "calibration": (
+            "Calibration and refinement",
+            (
+                "Bars lead from zero to the log loss of each split. Grey remains at the best temperature; the rest is "
+                "what wrong answers cost by being too sure, and right answers by being too unsure. A bar to the left "
+                "is what the present confidence saves. A loss within the grey band is no evidence of miscalibration."
+            ),
+        ),
+        "confidence": (
+            "Confidence of right and of wrong answers",
+            (
+                "Both histograms share their bins and the scale of counts. Wrong answers far to the right are "
+                "over-confident errors; right answers far to the left are hesitant."
+            ),
+        ),
+        "class_loss": (
+            "Loss by true class",
+            (
+                "A bar longer than the black mark beside it is a class that costs more than its share of the samples. "
+                "A class that is never answered, or whose recall is far below the others', is one that the accuracy "
+                "hides where it is rare."
+            ),
+        ),
+        "regression": (
+            "True against predicted values, and what the error is made of",
+            (
+                "On the dashed line a prediction is right. Bars add up to the mean squared error in units of the "
+                "target's variance: a constant error and a wrong spread can be put right by a straight line, the "
+                "residual cannot. At 1 the model is no better than always answering the mean."
+            ),
+        ),
         "loss_concentration": (
             "Who carries the loss",
             (
@@ -172,8 +212,8 @@ CAPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "attribution": (
             "Which samples make the difference",
             (
-                "The two models that differ most against their accuracies, on the same samples. The bars lead from the "
-                "loss of B to that of A: what samples that both, one or neither gets right add to it."
+                "Two models on the same samples; pairs whose losses contradict their accuracies come first. The bars "
+                "lead from the loss of B to that of A: what samples that both, one or neither gets right add to it."
             ),
         ),
         "confusion": (
