@@ -35,12 +35,12 @@ def judge(run: RunData, rules: Sequence[Rule] = RULES, *, codes: Collection[str]
     Diagnosis
     """
     findings = apply_rules(run, tuple(rules))
-    verdict = decide_verdict(run, findings)
+    verdict, discrepancy = decide_verdict(run, findings), decide_discrepancy(run, findings)
     diagnosis = Diagnosis(
         run=run,
         verdict=verdict,
-        discrepancy=decide_discrepancy(run, findings),
-        headline=headline(verdict, findings),
+        discrepancy=discrepancy,
+        headline=headline(verdict, findings, discrepancy),
         findings=findings,
         curves=tuple(summarize_curve(curve) for curve in run.curves),
         bounds=_bounds(run),
@@ -263,7 +263,7 @@ def write_views(experiment: str, *, tracking_uri: str | None = None) -> Mapping[
 def _list_only(diagnosis: Diagnosis, codes: Collection[str]) -> Diagnosis:
     """Leave findings out of a diagnosis; what was concluded from them stays."""
     listed = tuple(f for f in diagnosis.findings if f.code in codes)
-    return replace(diagnosis, findings=listed, headline=headline(diagnosis.verdict, listed))
+    return replace(diagnosis, findings=listed, headline=headline(diagnosis.verdict, listed, diagnosis.discrepancy))
 
 
 def _list_only_in_comparison(comparison: Comparison, codes: Collection[str]) -> Comparison:

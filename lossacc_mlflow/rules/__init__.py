@@ -2,13 +2,10 @@
 
 from lossacc_mlflow.records import Finding, RunData
 from lossacc_mlflow.rules.base import Question, Rule
-from lossacc_mlflow.rules.dis import (
-    BestStepsDiffer,
-    FewHugeErrors,
-    HesitantCorrect,
-    LossUpAccuracyFlat,
-    OverconfidentErrors,
-)
+from lossacc_mlflow.rules.dis import BestStepsDiffer, LossUpAccuracyFlat
+from lossacc_mlflow.rules.dis_calibration import HesitantCorrect, Miscalibration, OverconfidentErrors
+from lossacc_mlflow.rules.dis_imbalance import MajorityAccuracy
+from lossacc_mlflow.rules.dis_samples import FewHugeErrors, LossHangsOnClip, SuspectedLabelErrors
 from lossacc_mlflow.rules.fit import AccuracyOverfitting, LossOverfitting
 from lossacc_mlflow.rules.fit_level import GeneralizationGap, NoBetterThanBaseline, TrainedPastBest
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
@@ -46,6 +43,10 @@ RULES: tuple[Rule, ...] = (
     OverconfidentErrors(),
     HesitantCorrect(),
     FewHugeErrors(),
+    Miscalibration(),
+    MajorityAccuracy(),
+    SuspectedLabelErrors(),
+    LossHangsOnClip(),
 )
 
 

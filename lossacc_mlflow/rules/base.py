@@ -12,12 +12,16 @@ from math import isfinite
 from typing import ClassVar
 
 from lossacc_mlflow.memory import remembered
-from lossacc_mlflow.records import Evidence, Finding, Level, RunData, Split
+from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
 
-__all__ = ["JUDGED_SPLITS", "Question", "Rule", "share"]
+__all__ = ["JUDGED_SPLITS", "NEEDS_PREDICTIONS", "Question", "Rule", "judged_predictions", "share"]
 
 JUDGED_SPLITS: tuple[Split, ...] = ("validation", "test")
 """Splits on which predictions are judged, the one that models are chosen by first."""
+
+NEEDS_PREDICTIONS = (
+    "Predictions of the validation or test split are needed: log them with lossacc_mlflow.log_predictions."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,28 @@ def _answers(_: RunData) -> dict[Rule, Finding]:
 def share(part: float, whole: float) -> float:
     """Divide, NaN by zero."""
     return part / whole if whole else float("nan")
+
+
+def judged_predictions(run: RunData, *figures: str) -> tuple[Split, PredictionSummary] | None:
+    """Choose the predictions that a rule judges.
+
+    Parameters
+    ----------
+    run : RunData
+    *figures : str
+        Fields of :class:`PredictionSummary` that must be known and finite.
+
+    Returns
+    -------
+    tuple of (split, PredictionSummary) or None
+        Of the first of ``JUDGED_SPLITS`` that has them.
+    """
+    for split in JUDGED_SPLITS:
+        summary = run.predictions.get(split)
+        if summary is not None and all(_is_finite(getattr(summary, name)) for name in figures):
+            return split, summary
+    return None
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and isfinite(value)

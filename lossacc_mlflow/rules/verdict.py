@@ -74,7 +74,8 @@ def decide_discrepancy(run: RunData, findings: Sequence[Finding]) -> Discrepancy
     largest = max(_costs_in_nats(run, found).items(), key=lambda item: item[1], default=None)
     if largest is not None:
         return largest[0]
-    if _flagged(found, "DIS006"):
+    # What a logged loss says of calibration is a note with an if; a rising loss beside it is a fact.
+    if _flagged(found, "DIS006") and not (found["DIS006"].level == "note" and _flagged(found, "DIS001")):
         return "calibration"
     if _flagged(found, "DIS001"):
         return "loss_up_accuracy_flat"
@@ -104,18 +105,19 @@ def decisive_finding(verdict: Verdict, findings: Sequence[Finding]) -> Finding |
     return next((flagged[code] for code in _DECISIVE.get(verdict, ()) if code in flagged), None)
 
 
-def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
+def headline(verdict: Verdict, findings: Sequence[Finding], discrepancy: Discrepancy = "none") -> str:
     """Choose the sentences that a person should read first.
 
     Parameters
     ----------
     verdict : str
     findings : sequence of Finding
+    discrepancy : str
 
     Returns
     -------
     str
-        The message of the finding that decided the verdict, and of the gravest discrepancy.
+        The message of the finding that decided the verdict, and of the one that decided the discrepancy.
     """
     flagged = {f.code: f for f in findings if f.status == "flagged"}
     decisive = decisive_finding(verdict, findings)
@@ -123,12 +125,21 @@ def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
         # Loss and accuracy may disagree in a run that is well otherwise.
         decisive = flagged.get("DIS001")
     first = decisive.message if decisive is not None else _WORDS[verdict]
-    attributed = [flagged[code].message for code in _ATTRIBUTED if code in flagged]
+    attributed = [flagged[code].message for code in _ATTRIBUTED.get(discrepancy, ()) if code in flagged]
     return " ".join([first, *attributed[:1]])
 
 
-_ATTRIBUTED = ("LOG001", "LOG002", "LOG003", "DIS005", "DIS003", "DIS004")
-"""What is worth a second sentence: figures that cannot be right, and who is to blame for the loss; the first counts."""
+_ATTRIBUTED: Mapping[Discrepancy, tuple[str, ...]] = {
+    "infeasible_values": ("LOG001", "LOG002", "LOG003"),
+    "penalty_in_loss": ("LOG006",),
+    "imbalance": ("DIS007",),
+    "few_huge_errors": ("DIS005",),
+    "overconfident_errors": ("DIS003",),
+    "hesitant_correct": ("DIS004",),
+    "label_errors": ("DIS008",),
+    "calibration": ("DIS006",),
+}
+"""Findings that are worth a second sentence: figures that cannot be right, and who is to blame for the loss."""
 
 _DECISIVE: Mapping[Verdict, tuple[str, ...]] = {
     "diverged": ("TRN002", "TRN001"),
@@ -183,14 +194,22 @@ def _costs_in_nats(run: RunData, found: Mapping[str, Finding]) -> dict[Discrepan
     """What each attributed cause adds to the loss, per sample."""
     costs: dict[Discrepancy, float] = {}
     if _flagged(found, "DIS005"):
-        split = found["DIS005"].split
-        summary = run.predictions[split] if split is not None else None
-        costs["few_huge_errors"] = 0.0 if summary is None else summary.loss_share_huge_errors * summary.log_loss
+        costs["few_huge_errors"] = _carried(run, found["DIS005"], "loss_share_huge_errors")
     if _flagged(found, "DIS003"):
         costs["overconfident_errors"] = _value(found["DIS003"], "calibration_loss_incorrect")
     if _flagged(found, "DIS004"):
         costs["hesitant_correct"] = _value(found["DIS004"], "calibration_loss_correct")
+    if _flagged(found, "DIS008"):
+        # A model that is too sure suspects too many labels: what its temperature removes is not the labels' fault.
+        carried = _carried(run, found["DIS008"], "loss_share_label_issues")
+        costs["label_errors"] = carried - costs.get("overconfident_errors", 0.0)
     return costs
+
+
+def _carried(run: RunData, finding: Finding, share_name: str) -> float:
+    """A share of the loss, in nats."""
+    summary = None if finding.split is None else run.predictions.get(finding.split)
+    return 0.0 if summary is None else _value(finding, share_name) * summary.log_loss
 
 
 def _value(finding: Finding, name: str) -> float:

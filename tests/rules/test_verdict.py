@@ -1,5 +1,6 @@
 """One verdict and one discrepancy a run, in the documented order."""
 
+from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from lossacc_mlflow.records import Discrepancy, Evidence, Finding, Verdict
 from lossacc_mlflow.rules import apply_rules, decide_discrepancy, decide_verdict, headline
 from tests.builders import falling, make_run
+from tests.rules.summaries import tempered_summary
 
 _GOOD = {
     "train_loss": falling(40, 2.0, 0.2),
@@ -75,11 +77,38 @@ def test_a_doubtful_rise_is_decided_by_accuracy_or_not_at_all() -> None:
         ([_finding("DIS001"), _finding("DIS003", Evidence("calibration_loss_incorrect", 0.1))], "overconfident_errors"),
         ([_finding("DIS004", Evidence("calibration_loss_correct", 0.1))], "hesitant_correct"),
         ([_finding("LOG001"), _finding("DIS001")], "infeasible_values"),
+        ([_finding("DIS007"), _finding("DIS003", Evidence("calibration_loss_incorrect", 0.1))], "imbalance"),
+        ([_finding("DIS006"), _finding("DIS001")], "calibration"),
+        ([replace(_finding("DIS006"), level="note"), _finding("DIS001")], "loss_up_accuracy_flat"),
+        ([replace(_finding("DIS006"), level="note"), _finding("DIS002")], "calibration"),
         ([], "none"),
     ],
 )
 def test_discrepancy(findings: list[Finding], discrepancy: Discrepancy) -> None:
     assert decide_discrepancy(make_run(_GOOD), findings) == discrepancy
+
+
+@pytest.mark.parametrize(
+    ("huge", "overconfident", "labels", "discrepancy"),
+    [
+        (0.21, 0.2, 0.3, "few_huge_errors"),
+        (0.19, 0.2, 0.3, "overconfident_errors"),
+        (0.19, 0.2, 0.41, "label_errors"),
+    ],
+)
+def test_the_largest_in_nats_is_to_blame(huge: float, overconfident: float, labels: float, discrepancy: str) -> None:
+    """Of the labels that a model that is too sure suspects, only what its temperature leaves counts."""
+    summary = replace(tempered_summary(1.0), log_loss=1.0)
+    findings = [
+        replace(_finding("DIS005", Evidence("loss_share_huge_errors", huge)), split="test"),
+        _finding("DIS003", Evidence("calibration_loss_incorrect", overconfident)),
+        replace(_finding("DIS008", Evidence("loss_share_label_issues", labels)), split="test"),
+        _finding("DIS006"),
+    ]
+    decided = decide_discrepancy(make_run(predictions={"test": summary}), findings)
+    assert decided == discrepancy
+    said = headline("healthy", findings, decided)
+    assert {"few_huge_errors": "DIS005", "overconfident_errors": "DIS003", "label_errors": "DIS008"}[decided] in said
 
 
 def test_discrepancy_needs_loss_and_accuracy_of_one_split() -> None:

@@ -1,0 +1,218 @@
+"""DIS rules about single samples: few that carry the loss, labels that may be wrong, logarithms that are clipped."""
+
+from dataclasses import dataclass
+from math import isfinite, isnan
+from typing import ClassVar
+
+from lossacc_mlflow.records import Evidence, Finding, Level, RunData
+from lossacc_mlflow.rules.base import NEEDS_PREDICTIONS, Rule, judged_predictions
+from lossacc_mlflow.wording import number, percent
+
+__all__ = ["FewHugeErrors", "LossHangsOnClip", "SuspectedLabelErrors"]
+
+
+@dataclass(frozen=True, slots=True)
+class FewHugeErrors(Rule):
+    """A handful of samples, each next to impossible for the model, carries a large part of the loss.
+
+    How it is detected: at least ``min_count`` samples, and at most ``max_fraction`` of all, got a probability below
+    1 / (n (K - 1)) for their true class, and they carry at least ``min_share`` of the loss. Of a calibrated model one
+    expects at most one such sample.
+
+    Why it matters: the mean log loss is then a statement about these samples. They are label errors, another
+    population, or a saturated model; a fixed share of the worst samples would say nothing, because good models always
+    concentrate their loss.
+
+    What to do: look at them (worst_predictions.csv). Correct the labels that are wrong, bound the confidence (label
+    smoothing, a temperature, a clip) where the model is.
+
+    Parameters
+    ----------
+    min_count : int
+        Least number of such samples.
+    max_fraction : float
+        Largest share of all samples.
+    min_share : float
+        Least share of the loss.
+    """
+
+    code: ClassVar[str] = "DIS005"
+    title: ClassVar[str] = "Loss concentrated on few samples"
+    level: ClassVar[Level] = "warning"
+    min_count: int = 5
+    max_fraction: float = 0.01
+    min_share: float = 0.10
+
+    def check(self, run: RunData) -> Finding:
+        """Count the samples that a calibrated model would not have, and what they carry."""
+        judged = judged_predictions(run, "log_loss")
+        if judged is None:
+            return self.not_applicable(NEEDS_PREDICTIONS)
+        split, summary = judged
+        huge, n = summary.n_huge_errors, summary.n_samples
+        carried = 0.0 if huge == 0 and isnan(summary.loss_share_huge_errors) else summary.loss_share_huge_errors
+        evidence = [
+            Evidence("n_huge_errors", huge, self.min_count, "samples"),
+            Evidence("fraction_of_samples", huge / n, self.max_fraction, "fraction"),
+            Evidence("loss_share_huge_errors", carried, self.min_share, "fraction"),
+        ]
+        what = f"less than 1 in {n * max(1, summary.n_classes - 1):,} for its true class"
+        few = self.min_count <= huge <= self.max_fraction * n
+        if not (few and carried >= self.min_share):
+            return self.clear(
+                f"No handful of samples carries the loss: {huge:,} of {n:,} got {what}, and carry "
+                f"{percent(carried, 0)} of it.",
+                evidence,
+                split=split,
+            )
+        return self.flagged(
+            f"{huge:,} of {n:,} {split} samples ({percent(huge / n)}) carry {percent(carried, 0)} of the loss, "
+            f"{number(carried * summary.log_loss)} of {number(summary.log_loss)}: each got {what}, where a calibrated "
+            "model has at most one such sample.",
+            evidence,
+            "Look at them in worst_predictions.csv: wrong labels, another kind of input, or a model that is too sure.",
+            split=split,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectedLabelErrors(Rule):
+    """Samples whose label is probably wrong carry a large part of the loss.
+
+    How it is detected: confident learning (cleanlab) suspects the labels of at least ``min_count`` samples and of at
+    most ``max_fraction`` of all, and they carry at least ``min_share`` of the loss. Where more are suspected, the model
+    is the likelier culprit.
+
+    Why it matters: the model is charged for answers that may be right. Loss and accuracy are then a statement about the
+    labels, and the loss more so: a sure answer against a wrong label is the most expensive sample there is.
+
+    What to do: look at the suspected samples (worst_predictions.csv), correct the labels that are wrong, and evaluate
+    again. It is a suspicion: a wrong answer that is given with confidence looks the same, so do not drop samples
+    unseen.
+
+    References
+    ----------
+    C. Northcutt, L. Jiang and I. Chuang, "Confident learning" (2021), arXiv:1911.00068; C. Northcutt, A. Athalye and
+    J. Mueller, "Pervasive label errors in test sets" (2021), arXiv:2103.14749.
+
+    Parameters
+    ----------
+    min_count : int
+        Least number of suspected samples.
+    max_fraction : float
+        Largest share of all samples.
+    min_share : float
+        Least share of the loss.
+    """
+
+    code: ClassVar[str] = "DIS008"
+    title: ClassVar[str] = "Suspected label errors"
+    level: ClassVar[Level] = "warning"
+    min_count: int = 5
+    max_fraction: float = 0.20
+    min_share: float = 0.10
+
+    def check(self, run: RunData) -> Finding:
+        """Ask how many labels are suspected, and what their samples carry."""
+        judged = judged_predictions(run, "n_label_issues", "loss_share_label_issues", "log_loss")
+        if judged is None:
+            return self.not_applicable(
+                "Nobody has looked for label errors: install lossacc-mlflow[cleanlab], and log the predictions of the "
+                "validation or test split with lossacc_mlflow.log_predictions."
+            )
+        split, summary = judged
+        count, n = summary.n_label_issues or 0, summary.n_samples
+        carried = summary.loss_share_label_issues or 0.0
+        evidence = [
+            Evidence("n_label_issues", count, self.min_count, "samples"),
+            Evidence("fraction_of_samples", count / n, self.max_fraction, "fraction"),
+            Evidence("loss_share_label_issues", carried, self.min_share, "fraction"),
+        ]
+        suspected = f"The labels of {count:,} of {n:,} {split} samples ({percent(count / n)}) are suspected"
+        cost = f"{percent(carried, 0)} of the loss, {number(carried * summary.log_loss)} of {number(summary.log_loss)}"
+        if count > self.max_fraction * n:
+            return self.clear(f"{suspected}: of so many the model is the likelier culprit.", evidence, split=split)
+        if count < self.min_count or not carried >= self.min_share:
+            return self.clear(f"{suspected}; they carry {cost}.", evidence, split=split)
+        return self.flagged(
+            f"{suspected}: the model is sure of another class. They carry {cost}.",
+            evidence,
+            "Look at them in worst_predictions.csv, correct the labels that are wrong, and evaluate again; a sure and "
+            "wrong answer looks the same, so drop none unseen.",
+            split=split,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LossHangsOnClip(Rule):
+    """The log loss is another one in every library, because of where each clips the logarithm.
+
+    How it is detected: true classes got a probability of zero, or next to it. The log loss under the clips of Keras,
+    LightGBM, scikit-learn and XGBoost (1e-7 to 1e-16) differs by at least ``min_range`` of it.
+
+    Why it matters: a probability of zero on the true class costs whatever the library pays for it: 16 nats, 36, or
+    infinitely many. The mean then says more about the clip than about the model, and models that were evaluated with
+    different libraries cannot be compared. Whether a temperature finds the model too sure can hang on it too.
+
+    What to do: name the clip together with the loss, use one evaluation for all models, and look at the Brier score,
+    which has no clip. Trees, forests and nearest neighbours give zeros: smooth them (Laplace), or calibrate.
+
+    Parameters
+    ----------
+    min_range : float
+        Range of the log loss over the clips, as a share of it.
+    """
+
+    code: ClassVar[str] = "DIS009"
+    title: ClassVar[str] = "The loss depends on the clip"
+    level: ClassVar[Level] = "warning"
+    min_range: float = 0.10
+
+    def check(self, run: RunData) -> Finding:
+        """Compare the loss under the clips that libraries use."""
+        judged = judged_predictions(run, "log_loss")
+        if judged is None:
+            return self.not_applicable(NEEDS_PREDICTIONS)
+        split, summary = judged
+        known = {c.name: c.log_loss for c in summary.loss_by_clip}
+        judged_losses = [known[name] for name in _COMPARED if name in known and isfinite(known[name])]
+        if len(judged_losses) < 2 or not summary.log_loss > 0:
+            return self.not_applicable(
+                "What the loss is under other clips is not known of these predictions: log them once more."
+            )
+        low, high = min(judged_losses), max(judged_losses)
+        zeros, n = summary.n_zero_probability, summary.n_samples
+        evidence = [
+            Evidence("loss_range_over_clips_relative", (high - low) / summary.log_loss, self.min_range, "fraction"),
+            Evidence("lowest_loss", low, None, "nats"),
+            Evidence("highest_loss", high, None, "nats"),
+            Evidence("n_zero_probability", zeros, None, "samples"),
+        ]
+        what = f"{zeros:,} of {n:,} true classes have a probability of exactly 0"
+        if not high - low >= self.min_range * summary.log_loss:
+            same = f"The {split} loss is {number(low)} to {number(high)} under every usual clip"
+            return self.clear(f"{same}; {what}{_INFINITE if zeros else ''}.", evidence, split=split)
+        figures = ", ".join(
+            f"{number(c.log_loss)} {_LIBRARIES[c.name]}" for c in summary.loss_by_clip if c.name in _LIBRARIES
+        )
+        return self.flagged(
+            f"{what if zeros else 'True classes have probabilities next to 0'}, so the {split} loss is what the clip "
+            f"makes it: {figures}.",
+            evidence,
+            "Name the clip with the loss and use one for all models; the Brier score "
+            f"({number(summary.brier)}) has none.",
+            split=split,
+        )
+
+
+_COMPARED = ("keras", "lightgbm", "sklearn", "xgboost")
+_LIBRARIES = {
+    "sklearn-float32": "in scikit-learn from float32",
+    "keras": "in Keras",
+    "lightgbm": "in LightGBM",
+    "sklearn": "in scikit-learn from float64",
+    "xgboost": "in XGBoost",
+    "torch-bce": "in PyTorch's BCELoss",
+    "none": "without a clip",
+}
+_INFINITE = ", which costs infinitely much without a clip"
