@@ -496,6 +496,21 @@ class TestPng:
         figure = plots.plot_curves(diagnosis(run()))
         assert plots.to_png(figure) == plots.to_png(figure) == plots.to_png(plots.plot_curves(diagnosis(run())))
 
+    def test_several_are_fitted_into_one_limit_and_stay_whole(self) -> None:
+        pictures = {name: plots.to_png(figure) for name, figure in every_picture().items()}
+        total = sum(map(len, pictures.values()))
+        assert plots.fit_pngs(pictures, total) == pictures
+        fitted = plots.fit_pngs(pictures, int(0.9 * total))
+        assert list(fitted) == list(pictures)
+        assert sum(map(len, fitted.values())) <= 0.9 * total
+        changed = [name for name in pictures if fitted[name] != pictures[name]]
+        smallest_changed = min(len(pictures[name]) for name in changed)
+        assert all(len(body) <= smallest_changed for name, body in pictures.items() if name not in changed)
+        for name, body in fitted.items():
+            exact, now = (np.asarray(Image.open(BytesIO(b)).convert("RGB")).astype(int) for b in (pictures[name], body))
+            assert exact.shape == now.shape
+            assert np.mean(np.abs(exact - now).max(axis=2) > 40) < 1e-3
+
     def test_shrinks_to_a_limit(self) -> None:
         figure = plots.plot_curves(diagnosis(run()))
         assert len(plots.to_png(figure, max_bytes=15_000)) <= 15_000

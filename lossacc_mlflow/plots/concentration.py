@@ -1,14 +1,16 @@
 """Lorenz curve of the loss: how few samples carry how much of it, and whether they were right or wrong."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossacc_mlflow.plots.clips import clip_strip_height, draw_clip_strip
 from lossacc_mlflow.plots.labels import Box, place_labels, spread
 from lossacc_mlflow.plots.style import (
     BLUE,
+    DPI,
     GRID,
     INK,
     MUTED,
@@ -17,6 +19,7 @@ from lossacc_mlflow.plots.style import (
     header,
     new_figure,
     put,
+    readable,
     set_label,
     set_ticks,
     text_size,
@@ -24,13 +27,14 @@ from lossacc_mlflow.plots.style import (
 )
 from lossacc_mlflow.plots.traces import connect
 from lossacc_mlflow.predictions import sample_losses
-from lossacc_mlflow.records import FloatArray, PredictionSummary, SamplePredictions
+from lossacc_mlflow.records import FloatArray, IntArray, PredictionSummary, SamplePredictions
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["plot_loss_concentration"]
 
-_LEFT, _BOTTOM = 82, 56
+_LEFT, _BOTTOM, _HEIGHT = 82, 56, 649
 _MAX_POINTS = 2000
+_SUSPECT: Final = "#7b3294"
 
 
 def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSummary) -> Figure:
@@ -47,9 +51,12 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
     -------
     Figure
         Share of the loss against share of the samples. The coloured areas split the loss carried so far into that of
-        wrong and of right predictions; the diagonal is a loss that all samples share equally.
+        wrong and of right predictions; the diagonal is a loss that all samples share equally. A dotted line is the
+        part of suspected label errors, where they were looked for. Where the loss depends on the clip, a strip below
+        shows it under that of each library.
     """
-    figure = new_figure(5.9)
+    strip = clip_strip_height(summary)
+    figure = new_figure((_HEIGHT + strip) / DPI)
     n = len(samples)
     lines = [
         f"log loss {number(summary.log_loss)} over {n:,} samples · Gini coefficient {number(summary.loss_gini)} "
@@ -60,7 +67,9 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
     total = float(loss.sum())
     texts = _side_texts(samples, summary)
     room = max(text_size(figure, t)[0] for t, _ in texts)
-    axes = add_axes(figure, _LEFT, _BOTTOM, figure.bbox.width - room - 44, top - 6)
+    if strip:
+        draw_clip_strip(figure, summary)
+    axes = add_axes(figure, _LEFT, _BOTTOM + strip, figure.bbox.width - room - 44, top - 6)
     _frame(axes)
     if not total > 1e-9 * n:
         put(axes, 0.66, 0.25, "no loss at all: every true class got probability 1", ha="center", color=MUTED)
@@ -77,9 +86,22 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
         x[keep], by_wrong[keep], carried[keep], color=tint(BLUE, 0.35), linewidth=0, zorder=1, gid="right"
     )
     axes.plot(x[keep], carried[keep], color=INK, linewidth=2.2, marker="", linestyle="-", zorder=3, gid="lorenz")
-    _write_sides(figure, axes, texts, float(by_wrong[-1]))
+    suspects = _draw_suspects(axes, samples, order, share, x, keep)
+    _write_sides(figure, axes, texts, [float(by_wrong[-1]), suspects])
     _mark_worst(figure, axes, carried, summary)
     return figure
+
+
+def _draw_suspects(
+    axes: Axes, samples: SamplePredictions, order: IntArray, share: FloatArray, x: FloatArray, keep: IntArray
+) -> float:
+    """Draw what suspected label errors carry, and return their share of the loss; NaN where there is none."""
+    if samples.label_issue is None or not samples.label_issue.any():
+        return float("nan")
+    carried = np.append(0.0, np.cumsum(np.where(samples.label_issue[order], share, 0.0)))
+    style: dict[str, Any] = {"linewidth": 2.0, "linestyle": (0, (1, 1.2)), "marker": "", "zorder": 3.2}
+    axes.plot(x[keep], carried[keep], color=_SUSPECT, gid="suspects", **style)
+    return float(carried[-1])
 
 
 def _thin(n: int) -> np.ndarray:
@@ -119,20 +141,37 @@ def _side_texts(samples: SamplePredictions, summary: PredictionSummary) -> list[
     for kind, count, share, mean, color in parts:
         text = f"{count:,} {kind} predictions\n{percent(round(share, 3))} of the loss"
         texts.append((f"{text}\nmean loss {number(mean)}" if count else text, color))
+    issues = samples.label_issue
+    if issues is not None and issues.any():
+        part = summary.loss_share_label_issues
+        carried = percent(None if part is None else round(part, 3))
+        texts.append((f"{np.count_nonzero(issues):,} suspected labels\n{carried} of the loss", _SUSPECT))
     return texts
 
 
-def _write_sides(figure: Figure, axes: Axes, texts: list[tuple[str, str]], border: float) -> None:
-    """Write the two shares beside the right end of their areas, each with a bracket over its part."""
+def _write_sides(figure: Figure, axes: Axes, texts: list[tuple[str, str]], shares: list[float]) -> None:
+    """Write the shares beside the right end of their areas, each with a bracket over its part; a line has none."""
     box = axes.get_window_extent()
     width, height = figure.bbox.size
+    border, suspects = shares
     ends = [float(axes.transData.transform((1, y))[1]) for y in (0.0, border, 1.0)]
     wanted = [(ends[0] + ends[1]) / 2, (ends[1] + ends[2]) / 2]
+    if len(texts) > len(wanted):
+        wanted.append(float(axes.transData.transform((1, suspects))[1]))
     centres = spread(wanted, [text_size(figure, t)[1] + 8 for t, _ in texts], box.y0, box.y1)
     for i, ((text, color), centre) in enumerate(zip(texts, centres, strict=True)):
-        connect(axes, (box.x1 + 6, ends[i] + 1), (box.x1 + 6, ends[i + 1] - 1), color)
-        connect(axes, (box.x1 + 6, wanted[i]), (box.x1 + 18, centre), color)
-        put(figure, (box.x1 + 22) / width, centre / height, text, color=color, va="center", linespacing=1.25)
+        if i < 2:
+            connect(axes, (box.x1 + 6, ends[i] + 1), (box.x1 + 6, ends[i + 1] - 1), color)
+        connect(axes, (box.x1 + (6 if i < 2 else 1), wanted[i]), (box.x1 + 18, centre), color)
+        put(
+            figure,
+            (box.x1 + 22) / width,
+            centre / height,
+            text,
+            color=readable(color),
+            va="center",
+            linespacing=1.25,
+        )
 
 
 def _mark_worst(figure: Figure, axes: Axes, carried: FloatArray, summary: PredictionSummary) -> None:

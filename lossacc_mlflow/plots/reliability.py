@@ -31,7 +31,7 @@ from lossacc_mlflow.wording import number, percent
 __all__ = ["plot_reliability"]
 
 _LEFT, _RIGHT = 82, 24
-_NOISE = "#dfe3e8"
+_NOISE, _NOISE_EDGE = "#dfe3e8", "#b9c1ca"
 
 
 def plot_reliability(summary: PredictionSummary, *, title: str) -> Figure:
@@ -49,12 +49,16 @@ def plot_reliability(summary: PredictionSummary, *, title: str) -> Figure:
     Figure
         A bar spans the gap between confidence and accuracy of its bin, orange where the model is over-confident, blue
         where it is under-confident. The grey boxes hold the accuracy of a calibrated model with the same number of
-        samples in 95 of 100 cases (binomial).
+        samples in 95 of 100 cases (binomial); a dot within its box is white.
     """
     figure = new_figure(6.9)
     top = header(figure, clean(title), _lines(summary))
     right = figure.bbox.width - _RIGHT
-    key = ((VERMILLION, "over-confident"), (BLUE, "under-confident"), (_NOISE, "a calibrated model, 95 of 100 cases"))
+    key = (
+        (VERMILLION, "over-confident"),
+        (BLUE, "under-confident"),
+        (_NOISE, "a calibrated model, 95 of 100 cases (white dots: by chance)"),
+    )
     color_key(figure, top - 9, key)
     upper = add_axes(figure, _LEFT, 236, right, top - 26)
     lower = add_axes(figure, _LEFT, 52, right, 196)
@@ -103,14 +107,18 @@ def _draw_gaps(axes: Axes, edges: FloatArray, count: FloatArray, confidence: Flo
     for i in np.flatnonzero(count > 0):
         # A confidence of exactly 1 leaves a calibrated model no chance to err.
         low, high = binom.interval(0.95, count[i], min(confidence[i], 1.0)) / count[i]
-        axes.bar(edges[i] + width / 2, high - low, width * 0.9, low, color=_NOISE, linewidth=0, zorder=1, gid="noise")
-        over = confidence[i] > accuracy[i]
-        strength = 0.35 + 0.65 * np.sqrt(count[i] / count.max())
+        # Of very many samples the box is thinner than a line: its edge keeps it visible.
+        box: dict[str, Any] = {"color": _NOISE, "edgecolor": _NOISE_EDGE, "linewidth": 0.8}
+        axes.bar(edges[i] + width / 2, high - low, width * 0.9, low, zorder=1, gid="noise", **box)
+        over, by_chance = confidence[i] > accuracy[i], low <= accuracy[i] <= high
+        strength = 0.35 if by_chance else 0.5 + 0.5 * np.sqrt(count[i] / count.max())
         color = tint(VERMILLION if over else BLUE, float(strength))
         gap = (min(confidence[i], accuracy[i]), abs(confidence[i] - accuracy[i]))
         axes.bar(confidence[i], gap[1], width * 0.42, gap[0], color=color, linewidth=0, zorder=3, gid="gap")
         area = 25 + 150 * np.sqrt(count[i] / count.max())
-        axes.scatter([confidence[i]], [accuracy[i]], s=area, color=INK, edgecolors="white", linewidths=1.2, zorder=4)
+        inside, edge, kind = ("white", MUTED, "by chance") if by_chance else (INK, "white", "beyond chance")
+        dot: dict[str, Any] = {"color": inside, "edgecolors": edge, "linewidths": 1.3, "gid": kind}
+        axes.scatter([confidence[i]], [accuracy[i]], s=area, zorder=4, **dot)
 
 
 def _draw_histogram(axes: Axes, edges: FloatArray, count: FloatArray) -> None:

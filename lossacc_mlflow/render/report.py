@@ -8,7 +8,8 @@ from lossacc_mlflow.records import CurveSummary, Diagnosis, Finding, PredictionS
 from lossacc_mlflow.render.format import metric_words, one_line, quantity, score, shorten, step_words, temperature_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.prediction_rows import bounds_rows, loss_identity, prediction_groups
-from lossacc_mlflow.render.rows import SPLITS, curve_rows, flagged_first, lacks_information, seen_keys
+from lossacc_mlflow.render.prediction_tables import prediction_tables
+from lossacc_mlflow.render.rows import MOST_TELLING, SPLITS, curve_rows, flagged_first, lacks_information, seen_keys
 from lossacc_mlflow.render.sheets import suspected_labels, worst_predictions
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
 from lossacc_mlflow.wording import number, percent
@@ -17,7 +18,6 @@ __all__ = ["render_report"]
 
 _MAX_WORST = 15
 _MAX_CURVES = 60
-_JUDGED = ("validation", "test", "train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def render_report(diagnosis: Diagnosis, pictures: Mapping[str, bytes], *, versio
         "key_advice": KEY_ADVICE,
         "curves": curve_rows(diagnosis.curves)[:_MAX_CURVES],
         **_predictions(diagnosis),
+        "tables": prediction_tables(diagnosis.run),
         "bounds": _bounds(diagnosis),
         "worst": _worst(diagnosis),
         "suspected": _suspected(diagnosis),
@@ -94,10 +95,22 @@ def _advice(flagged: Iterable[Finding]) -> list[tuple[str, str]]:
 
 def _key_figures(diagnosis: Diagnosis) -> list[_Figure]:
     """At most four numbers: the best loss and accuracy, who carries the loss, and the temperature."""
+    run = diagnosis.run
     figures = [_curve_figure(c) for c in _headline_curves(diagnosis.curves)]
-    summary = next((diagnosis.run.predictions[s] for s in SPLITS[1:] if s in diagnosis.run.predictions), None)
+    summary = next((run.predictions[s] for s in MOST_TELLING if s in run.predictions), None)
+    numbers = next((run.regressions[s] for s in MOST_TELLING if s in run.regressions), None)
+    if summary is None and numbers is not None:
+        of_target = f"{percent(numbers.rmse_over_sd)} of the standard deviation"
+        residual = percent(numbers.mse_residual / numbers.mse if numbers.mse > 0 else None)
+        figures.append(_Figure("R²", number(numbers.r2), f"RMSE {number(numbers.rmse)}, {of_target}"))
+        figures.append(_Figure("Unexplained", residual, "of the squared error no straight line removes"))
     if summary is None:
         return figures
+    if not figures:
+        figures.append(_Figure("Log loss", number(summary.log_loss), f"over {summary.n_samples:,} predictions"))
+        figures.append(
+            _Figure("Accuracy", percent(summary.accuracy), f"largest class {percent(summary.majority_accuracy)}")
+        )
     wrong = f"comes from the {percent(1 - summary.accuracy)} wrong answers"
     figures.append(_Figure("Share of the loss", percent(summary.loss_share_incorrect), wrong))
     if summary.temperature is not None:
@@ -108,7 +121,7 @@ def _key_figures(diagnosis: Diagnosis) -> list[_Figure]:
 def _headline_curves(curves: Sequence[CurveSummary]) -> list[CurveSummary]:
     """One loss and one accuracy, of the split that says most."""
     known = [c for c in curves if c.n_points]
-    known.sort(key=lambda c: (_JUDGED.index(c.split), c.step_unit == "n_samples"))
+    known.sort(key=lambda c: (MOST_TELLING.index(c.split), c.step_unit == "n_samples"))
     losses = [c for c in known if "loss" in c.metric or "error" in c.metric]
     others = [c for c in known if c not in losses]
     return losses[:1] + others[:1]

@@ -18,6 +18,7 @@ from lossacc_mlflow.wording import number, percent
 
 __all__ = [
     "COMPARISON_COLUMNS",
+    "MOST_TELLING",
     "SPLITS",
     "TABLE_COLUMNS",
     "CurveRow",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+MOST_TELLING: tuple[Split, ...] = ("validation", "test", "train")
+"""Splits in the order in which one of them speaks for a run."""
 TABLE_COLUMNS = ("run", "accuracy", "loss", "verdict", "discrepancy", "best step")
 COMPARISON_COLUMNS = (
     "model",

@@ -6,9 +6,10 @@ from math import inf, nan
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from scipy.stats import binom
 
 from lossacc_mlflow import plots
-from lossacc_mlflow.records import PredictionSteps, PredictionSummary, RegressionSummary, SamplePredictions
+from lossacc_mlflow.records import ClippedLoss, PredictionSteps, PredictionSummary, RegressionSummary, SamplePredictions
 from tests.plots.examples import judged, numbers, steps, with_calibration, with_classes
 from tests.plots.layout import by_gid, check_layout, texts
 
@@ -22,6 +23,65 @@ def answers(confidence: list[float], right: list[bool]) -> SamplePredictions:
     return SamplePredictions(
         "test", ids, np.zeros(n, dtype=np.int64), y_pred, nothing, np.array(confidence), nothing, nothing, ("a", "b")
     )  # fmt: skip
+
+
+def clipped(*losses: float) -> tuple[ClippedLoss, ...]:
+    return tuple(ClippedLoss(f"library {i}", 10.0**-i, loss) for i, loss in enumerate(losses))
+
+
+class TestReliability:
+    def test_a_dot_is_white_where_chance_explains_it_and_the_box_is_that_of_its_own_bin(self) -> None:
+        summary, _ = judged()
+        counts, confidence, accuracy = [0] * 15, [nan] * 15, [nan] * 15
+        counts[9], confidence[9], accuracy[9] = 10, 0.62, 0.5  # 5 of 10 where 62 % are expected
+        counts[14], confidence[14], accuracy[14] = 1000, 0.97, 0.9
+        of = replace(
+            summary, bin_count=tuple(counts), bin_confidence=tuple(confidence), bin_accuracy=tuple(accuracy)
+        )  # fmt: skip
+        figure = plots.plot_reliability(of, title="")
+        boxes = [(b.get_y(), b.get_y() + b.get_height()) for b in by_gid(figure, "noise")]
+        assert boxes == [
+            pytest.approx([v / n for v in binom.interval(0.95, n, p)]) for n, p in ((10, 0.62), (1000, 0.97))
+        ]
+        (white,), (dark,) = by_gid(figure, "by chance"), by_gid(figure, "beyond chance")
+        assert white.get_offsets()[0].tolist() == [0.62, 0.5]
+        assert dark.get_offsets()[0].tolist() == [0.97, 0.9]
+        assert {"10", "1,000"} <= set(texts(figure))
+
+
+class TestConcentration:
+    def test_a_loss_that_depends_on_the_clip_has_a_dot_for_each_value_of_it(self) -> None:
+        summary, samples = judged()
+        of = replace(summary, loss_by_clip=clipped(0.5, 0.5005, 0.9, inf))
+        figure = plots.plot_loss_concentration(samples, of)
+        assert [d.get_xdata()[0] for d in by_gid(figure, "clip dot")][:2] == [0.5, 0.9]
+        written = [t.get_text() for t in by_gid(figure, "clip")]
+        assert sorted(written) == ["library 0, library 1  0.500", "library 2  0.900", "library 3  inf"]
+        check_layout(figure)
+
+    def test_a_loss_that_is_the_same_under_every_clip_has_no_strip(self) -> None:
+        summary, samples = judged()
+        for same in ((), (0.5,), (0.5, 0.5001, 0.5002)):
+            figure = plots.plot_loss_concentration(samples, replace(summary, loss_by_clip=clipped(*same)))
+            assert len(figure.axes) == 1
+
+    @pytest.mark.parametrize("losses", [(inf, nan), (0.0, 1e-9), (0.1, 0.2, 0.21, 0.22, 0.23, 50.0, inf), (1.0, inf)])
+    def test_the_strip_survives_any_loss(self, losses: tuple[float, ...]) -> None:
+        summary, samples = judged()
+        check_layout(plots.plot_loss_concentration(samples, replace(summary, loss_by_clip=clipped(*losses))))
+
+    def test_suspected_label_errors_are_a_line_that_ends_at_their_share(self) -> None:
+        summary, samples = judged()
+        marked = np.zeros(len(samples), dtype=bool)
+        marked[np.argsort(samples.p_true)[:20]] = True
+        loss = -np.log(samples.p_true)
+        share = float(loss[marked].sum() / loss.sum())
+        of = replace(summary, n_label_issues=20, loss_share_label_issues=share)
+        figure = plots.plot_loss_concentration(replace(samples, label_issue=marked), of)
+        (line,) = by_gid(figure, "suspects")
+        assert line.get_ydata()[-1] == pytest.approx(share)
+        assert any(t.startswith("20 suspected labels\n") for t in texts(figure))
+        check_layout(figure)
 
 
 class TestCalibration:

@@ -90,7 +90,7 @@ def test_names_from_a_run_never_become_markup() -> None:
 
 def test_suspected_labels_are_listed_with_their_share_of_the_loss() -> None:
     run = overfitted_run()
-    assert "Suspected label errors" not in render_report(judge(run), {})
+    assert "<h2>Suspected label errors" not in render_report(judge(run), {})
     samples, summary = run.samples["validation"], run.predictions["validation"]
     wrong = samples.y_pred != samples.y_true
     marked = replace(samples, label_issue=wrong)
@@ -98,7 +98,7 @@ def test_suspected_labels_are_listed_with_their_share_of_the_loss() -> None:
     html = render_report(judge(replace(run, samples={"validation": marked}, predictions={"validation": summary})), {})
     page = Reader(html)
     assert_self_contained(page)
-    section = page.text[page.text.index("Suspected label errors") :]
+    section = page.text[page.text.index("Worst predictions") :]
     assert f"Of 200 validation samples, {wrong.sum()} have" in section
     assert f"{100 * summary.loss_share_incorrect:.1f} % of the loss" in section
     assert samples.sample_id[int(np.flatnonzero(wrong)[samples.p_true[wrong].argmin()])] in section
