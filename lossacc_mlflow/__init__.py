@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossacc_mlflow.bounds import loss_bounds
     from lossacc_mlflow.errors import InputError, LossaccError, StoreError
-    from lossacc_mlflow.loggers.base import log_curves, log_predictions
+    from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression
     from lossacc_mlflow.monitor import Alarm, Judgement, Monitor
     from lossacc_mlflow.pairing import compare_predictions
     from lossacc_mlflow.pipeline import compare, diagnose, judge
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
         Finding,
         LossBounds,
         PairedComparison,
+        PredictionSteps,
         PredictionSummary,
+        RegressionSummary,
         RunData,
     )
+    from lossacc_mlflow.regression import summarize_regression
     from lossacc_mlflow.settings import Settings, load_rules, read_settings
     from lossacc_mlflow.store import read_run
 
@@ -44,7 +47,9 @@ __all__ = [
     "LossaccError",
     "Monitor",
     "PairedComparison",
+    "PredictionSteps",
     "PredictionSummary",
+    "RegressionSummary",
     "RunData",
     "Settings",
     "StoreError",
@@ -55,10 +60,12 @@ __all__ = [
     "load_rules",
     "log_curves",
     "log_predictions",
+    "log_regression",
     "loss_bounds",
     "read_run",
     "read_settings",
     "summarize_predictions",
+    "summarize_regression",
 ]
 
 __version__ = "0.1.0"
@@ -66,7 +73,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),
-    "loggers.base": ("log_curves", "log_predictions"),
+    "loggers.base": ("log_curves", "log_predictions", "log_regression"),
     "monitor": ("Alarm", "Judgement", "Monitor"),
     "pairing": ("compare_predictions",),
     "pipeline": ("compare", "diagnose", "judge"),
@@ -78,9 +85,12 @@ _HOMES = {
         "Finding",
         "LossBounds",
         "PairedComparison",
+        "PredictionSteps",
         "PredictionSummary",
+        "RegressionSummary",
         "RunData",
     ),
+    "regression": ("summarize_regression",),
     "settings": ("Settings", "load_rules", "read_settings"),
     "store": ("read_run",),
 }

@@ -91,10 +91,11 @@ def diagnose(
         If MLflow cannot be reached or refuses.
     """
     if isinstance(run, RunData):
-        if write and run.predictions.keys() - run.samples.keys():
+        unread = run.predictions.keys() - run.samples.keys() or run.regressions.keys() - run.regression_samples.keys()
+        if write and unread:
             # Without its samples a run has fewer pictures, and writing takes away what is no longer wanted.
             read = store.read_run(run.run_id, tracking_uri=tracking_uri, with_samples=True)
-            run = replace(run, samples=read.samples)
+            run = replace(run, samples=read.samples, regression_samples=read.regression_samples)
         diagnosis = judge(run, rules, codes=codes)
         if write:
             store.write_update(run, run_update(diagnosis), tracking_uri=tracking_uri)
@@ -212,7 +213,7 @@ def compare(
     known = [
         diagnosis
         for diagnosis in (read[run] if isinstance(run, str) else run for run in given)
-        if diagnosis.run.curves or diagnosis.run.predictions
+        if diagnosis.run.curves or diagnosis.run.predictions or diagnosis.run.regressions
     ]
     if not known:
         raise InputError(

@@ -63,6 +63,13 @@ def sqlite_store(empty_database: Path, tmp_path: Path) -> Tracking:
     return Tracking(uri, database, experiment_id)
 
 
+@pytest.fixture
+def here(sqlite_store: Tracking, monkeypatch: pytest.MonkeyPatch) -> Tracking:
+    """The store as MLflow's own, as training code sees it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_store.uri)
+    return sqlite_store
+
+
 @dataclass(frozen=True)
 class Server:
     """A running tracking server: its address, and the database behind it (faster to fill than through the server)."""

@@ -37,13 +37,6 @@ def _proba(seed: int, sharpness: float) -> tuple[list[int], np.ndarray]:
     return truth.tolist(), exp / exp.sum(axis=1, keepdims=True)
 
 
-@pytest.fixture
-def here(sqlite_store: Tracking, monkeypatch: pytest.MonkeyPatch) -> Tracking:
-    """The store as MLflow's own, as training code sees it."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_store.uri)
-    return sqlite_store
-
-
 def _train(here: Tracking, name: str = "net", seed: int = 1, sharpness: float = 8.0) -> str:
     with mlflow.start_run(experiment_id=here.experiment_id, run_name=name) as run:
         lossacc_mlflow.log_curves(_CURVES, loss="log_loss", n_classes=3, class_counts={"a": 70, "b": 65, "c": 65})

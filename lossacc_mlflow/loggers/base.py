@@ -3,17 +3,19 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 import mlflow
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lossacc_mlflow import store
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.keys import OWN_PREFIX, parse_key
+from lossacc_mlflow.keys import parse_key
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
-from lossacc_mlflow.records import Artifact, Predictions, PredictionSummary, Split, StepUnit
+from lossacc_mlflow.records import PredictionSummary, RegressionSummary, Split, StepUnit
+from lossacc_mlflow.regression import judge_regression
 
-__all__ = ["log_curves", "log_predictions"]
+__all__ = ["log_curves", "log_predictions", "log_regression"]
 
 
 def log_curves(
@@ -118,18 +120,50 @@ def log_predictions(
     predictions = make_predictions(y_true, y_proba, split=split, labels=labels, sample_id=sample_id)
     run = _run_id(run_id)
     summary, samples = judge_predictions(predictions)
-    folder = f"{OWN_PREFIX}predictions/{split}"
-    store.log_artifacts(
-        run,
-        [
-            Artifact(f"{folder}.parquet", store.encode_samples(samples)),
-            Artifact(f"{folder}.json", store.encode_summary(summary)),
-        ],
-    )
-    store.set_tags(
-        run,
-        {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": _digest(predictions)},
-    )
+    store.log_artifacts(run, store.prediction_files(summary, samples))
+    digest = _digest(predictions.sample_id, predictions.y_true)
+    store.set_tags(run, {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": digest})
+    return summary
+
+
+def log_regression(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    split: Split = "validation",
+    *,
+    sample_id: Sequence[object] | None = None,
+    run_id: str | None = None,
+) -> RegressionSummary:
+    """Log what the predicted numbers of one split say: a summary, and target and prediction of every sample.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of numbers, shape (n_samples,) or (n_samples, 1)
+        In the unit of the target.
+    split : {"train", "validation", "test"}
+    sample_id : sequence of length n_samples, optional
+        By which samples are matched across runs; their position by default.
+    run_id : str, optional
+        The active run by default.
+
+    Returns
+    -------
+    RegressionSummary
+
+    Raises
+    ------
+    PredictionsError
+        If targets and predictions do not fit together; nothing is logged then.
+    InputError
+        If no run is active and none is given.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    summary, samples = judge_regression(y_true, y_pred, split=split, sample_id=sample_id)
+    run = _run_id(run_id)
+    store.log_artifacts(run, store.regression_files(summary, samples))
+    digest = _digest(None if sample_id is None else samples.sample_id, samples.y_true)
+    store.set_tags(run, {f"lossacc.samples.{split}": digest})
     return summary
 
 
@@ -142,8 +176,9 @@ def _run_id(run_id: str | None) -> str:
     return str(active.info.run_id)
 
 
-def _digest(predictions: Predictions) -> str:
+def _digest(sample_id: Sequence[str] | None, y_true: NDArray[Any]) -> str:
     """What tells whether two runs were judged on the same samples: their ids, else their labels in order."""
-    if predictions.sample_id is not None:
-        return sha256("\n".join(predictions.sample_id).encode()).hexdigest()[:16]
-    return sha256(predictions.y_true.tobytes()).hexdigest()[:16]
+    if sample_id is None:
+        return sha256(y_true.tobytes()).hexdigest()[:16]
+    text = json.dumps(sample_id) if any("\n" in one for one in sample_id) else "\n".join(sample_id)
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

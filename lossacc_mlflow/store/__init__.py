@@ -5,9 +5,16 @@ that says which store, what was wanted and what to do.
 """
 
 from lossacc_mlflow.store.cleaning import VIEW_TAG_PREFIX, clean_experiment, clean_run
-from lossacc_mlflow.store.codec import decode_samples, decode_summary, encode_samples, encode_summary
+from lossacc_mlflow.store.codec import (
+    decode_regression_samples,
+    decode_samples,
+    encode_regression_samples,
+    encode_samples,
+)
+from lossacc_mlflow.store.kept import prediction_files, regression_files
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
 from lossacc_mlflow.store.reading import read_run, read_runs
+from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 from lossacc_mlflow.store.writing import (
     COMPARISON_NAME,
     comparison_run_id,
@@ -23,16 +30,21 @@ __all__ = [
     "clean_experiment",
     "clean_run",
     "comparison_run_id",
+    "decode_regression_samples",
+    "decode_regression_summary",
     "decode_samples",
     "decode_summary",
+    "encode_regression_samples",
     "encode_samples",
     "encode_summary",
     "experiment_name",
     "find_run_ids",
     "log_artifacts",
     "log_points",
+    "prediction_files",
     "read_run",
     "read_runs",
+    "regression_files",
     "set_tags",
     "write_update",
 ]

@@ -1,31 +1,27 @@
 """Runs of a tracking store -> RunData."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from math import isfinite
 from types import MappingProxyType
-from typing import TypeVar, get_args
 
 from mlflow.entities import Run
 
-from lossacc_mlflow.errors import LossaccError
 from lossacc_mlflow.keys import OWN_PREFIX, ParsedKey, is_bookkeeping
-from lossacc_mlflow.records import PredictionSummary, RunData, SamplePredictions, Split
+from lossacc_mlflow.records import RunData
 from lossacc_mlflow.series import Series, assemble_curves
-from lossacc_mlflow.store.artifacts import FOLDER, RunArtifacts, open_artifacts
-from lossacc_mlflow.store.codec import decode_samples, decode_summary
 from lossacc_mlflow.store.connection import Connection, connect, each, translated
 from lossacc_mlflow.store.histories import decoded, open_histories
+from lossacc_mlflow.store.kept import Kept, read_kept
 from lossacc_mlflow.store.lookup import fetch_runs
 from lossacc_mlflow.store.tags import read_facts
 
 __all__ = ["read_run", "read_runs"]
 
 _RUNS_AT_ONCE = 25  # fetched with one request; a server also gives all their histories of one key at once
-_Content = TypeVar("_Content")
 _NO_OVERRIDES: Mapping[str, ParsedKey] = MappingProxyType({})
 
 
@@ -37,16 +33,6 @@ class _Wanted:
     n_classes: int | None
     loss: str | None
     with_samples: bool
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What the artifacts of a run keep."""
-
-    paths: tuple[str, ...] = ()
-    predictions: dict[Split, PredictionSummary] = field(default_factory=dict)
-    samples: dict[Split, SamplePredictions] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
 
 
 def read_run(
@@ -132,8 +118,9 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
     )
     read_keys = {one.key for one in series}
     unread_keys = (key for key in run.data.metrics if key not in read_keys and not is_bookkeeping(key))
-    kept = _read_artifacts(connection, run, with_samples=wanted.with_samples)
+    kept = read_kept(connection, run, with_samples=wanted.with_samples)
     validation = kept.predictions.get("validation")
+    judged = validation or kept.regressions.get("validation")
     majority = validation.majority_accuracy if validation else None
     if facts.class_counts:
         majority = max(facts.class_counts.values()) / sum(facts.class_counts.values())
@@ -144,19 +131,21 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
         curves=curves,
         predictions=kept.predictions,
         samples=kept.samples,
+        regressions=kept.regressions,
+        regression_samples=kept.regression_samples,
         params=run.data.params,
         tags=run.data.tags,
         n_classes=wanted.n_classes or facts.n_classes or of_predictions,
         class_counts=facts.class_counts,
         majority_accuracy=majority,
-        n_validation=validation.n_samples if validation else None,
+        n_validation=judged.n_samples if judged else None,
         baseline_accuracy=_baseline(run, facts.baseline_accuracy, "baseline_accuracy"),
         baseline_loss=_baseline(run, facts.baseline_loss, "baseline_loss"),
         other_keys=tuple(sorted({*other_keys, *unread_keys} - {"baseline_accuracy", "baseline_loss"})),
         own_metrics={k: decoded(v) for k, v in sorted(run.data.metrics.items()) if k.startswith(OWN_PREFIX)},
         artifacts=kept.paths,
         experiment_id=run.info.experiment_id,
-        fingerprint=_fingerprint(series),
+        fingerprint=_fingerprint(series, kept),
         warnings=(*facts.warnings, *kept.warnings),
     )
 
@@ -167,42 +156,11 @@ def _baseline(run: Run, tagged: float | None, key: str) -> float | None:
     return tagged if tagged is not None else (logged if isfinite(logged) else None)
 
 
-def _read_artifacts(connection: Connection, run: Run, *, with_samples: bool) -> _Kept:
-    """Read what was kept of the predictions; a run without artifacts of ours costs one listing."""
-    kept = _Kept()
-    try:
-        artifacts = open_artifacts(connection, run)
-        kept.paths = tuple(sorted(artifacts.sizes()))
-    except LossaccError as error:
-        kept.warnings.append(str(error))
-        return kept
-    for split in get_args(Split):
-        summary = _read_file(artifacts, f"{split}.json", decode_summary, kept)
-        if summary is not None:
-            kept.predictions[split] = summary
-        if with_samples:
-            samples = _read_file(artifacts, f"{split}.parquet", partial(decode_samples, split=split), kept)
-            if samples is not None:
-                kept.samples[split] = samples
-    return kept
-
-
-def _read_file(artifacts: RunArtifacts, name: str, decode: Callable[[bytes], _Content], kept: _Kept) -> _Content | None:
-    path = f"{FOLDER}/predictions/{name}"
-    if path not in kept.paths:
-        return None
-    try:
-        return decode(artifacts.read(path))
-    except LossaccError as error:
-        kept.warnings.append(f"{path} of run {artifacts.run_id!r} was left out: {error}")
-        return None
-
-
-def _fingerprint(series: Sequence[Series]) -> str:
-    """Digest of where each history ends: it changes when something more is logged."""
+def _fingerprint(series: Sequence[Series], kept: Kept) -> str:
+    """Digest of where each history ends, and of the kept summaries: it changes when something is logged."""
     ends = [
         (one.key, int(one.step.max()), int(one.timestamp.max()), len(one))
         for one in series
         if one.timestamp is not None and len(one)
     ]
-    return sha256(json.dumps(ends).encode()).hexdigest()[:16]
+    return sha256(json.dumps([*ends, *sorted(kept.digests.items())]).encode()).hexdigest()[:16]

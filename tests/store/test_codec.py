@@ -1,12 +1,13 @@
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from lossacc_mlflow.errors import PredictionsError
-from lossacc_mlflow.records import PredictionSummary, SamplePredictions
-from lossacc_mlflow.store import decode_samples, decode_summary, encode_samples, encode_summary
+from lossacc_mlflow.records import RegressionSamples, SamplePredictions
+from lossacc_mlflow.store import decode_regression_samples, decode_samples, encode_regression_samples, encode_samples
 
 
 def make_samples(n: int = 6) -> SamplePredictions:
@@ -26,14 +27,6 @@ def make_samples(n: int = 6) -> SamplePredictions:
     )
 
 
-def make_summary() -> PredictionSummary:
-    counts = {"n_samples": 10, "n_classes": 3, "n_zero_probability": 1, "n_huge_errors": 1}
-    bins = {"bin_count": (4, 6), "bin_confidence": (0.4, float("nan")), "bin_accuracy": (0.5, 1.0)}
-    names = PredictionSummary.__dataclass_fields__
-    shares = {name: 0.1 * i for i, name in enumerate(names) if i < 28 and name not in counts | bins}
-    return PredictionSummary(**{**shares, **counts, **bins, "log_loss": float("inf"), "temperature": 1.5})  # type: ignore[arg-type]  # one dict of every kind of field
-
-
 def test_samples_come_back() -> None:
     samples = make_samples()
     found = decode_samples(encode_samples(samples), "validation")
@@ -49,7 +42,7 @@ def test_fifty_thousand_samples_are_small() -> None:
     assert len(encode_samples(make_samples(50_000))) < 1_200_000
 
 
-@pytest.mark.parametrize("body", [b"", b"PAR1 not really", encode_summary(make_summary())])
+@pytest.mark.parametrize("body", [b"", b"PAR1 not really", b"{}"])
 def test_a_file_that_holds_no_samples_is_refused(body: bytes) -> None:
     with pytest.raises(PredictionsError, match="test predictions"):
         decode_samples(body, "test")
@@ -60,26 +53,41 @@ def test_indices_beyond_the_classes_are_refused() -> None:
         decode_samples(encode_samples(replace(make_samples(), classes=("a", "b"))), "test")
 
 
-def test_a_summary_comes_back_and_is_strict_json() -> None:
-    summary = make_summary()
-    body = encode_summary(summary)
-    plain = json.loads(body, parse_constant=pytest.fail)
-    assert plain["log_loss"] == "inf"
-    assert plain["bin_confidence"] == [0.4, "nan"]
-    found = decode_summary(json.dumps(plain | {"of_a_later_version": 1}).encode())
-    assert repr(asdict(found)) == repr(asdict(summary))
+def test_label_issues_come_back_and_are_absent_where_nobody_looked() -> None:
+    looked = replace(make_samples(), label_issue=np.array([True, False, False, True, False, False]))
+    found = decode_samples(encode_samples(looked), "test").label_issue
+    assert found is not None
+    assert found.tolist() == [True, False, False, True, False, False]
+    body = encode_samples(make_samples())
+    assert "label_issue" not in pq.read_table(BytesIO(body)).column_names
+    assert decode_samples(body, "test").label_issue is None
 
 
-@pytest.mark.parametrize(
-    "change", [{"accuracy": "high"}, {"n_samples": None}, {"n_samples": 1.5}, {"bin_count": 3}, {"accuracy": True}]
-)
-def test_a_damaged_summary_is_refused(change: dict[str, object]) -> None:
-    plain = json.loads(encode_summary(make_summary())) | change
-    with pytest.raises(PredictionsError, match=r"no.* summary"):
-        decode_summary(json.dumps(plain).encode())
+def test_what_is_not_known_stays_unknown() -> None:
+    unknown = replace(make_samples(), p_true=np.full(6, np.nan), brier=np.full(6, np.nan))
+    found = decode_samples(encode_samples(unknown), "test")
+    assert np.isnan(found.p_true).all()
+    assert np.isnan(found.brier).all()
+    assert not np.isnan(found.confidence).any()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff\xfe", b"null"])
-def test_what_is_no_summary_is_refused(body: bytes) -> None:
-    with pytest.raises(PredictionsError):
-        decode_summary(body)
+def test_hostile_ids_and_labels_survive() -> None:
+    ids = ("a\nb", "\ud800 half a pair", "x" * 10_000, "", "<b>&'\"", "\x00 ,;=")
+    hostile = replace(make_samples(), sample_id=ids, classes=(*ids, *"0123"))
+    found = decode_samples(encode_samples(hostile), "test")
+    assert found.classes == hostile.classes
+    assert found.sample_id == (ids[0], "\\ud800 half a pair", *ids[2:])
+
+
+def test_numbers_of_a_regression_come_back_exactly() -> None:
+    samples = RegressionSamples("test", ("a", "b"), np.array([0.1, 1e300]), np.array([1 / 3, -0.0]))
+    found = decode_regression_samples(encode_regression_samples(samples), "test")
+    assert (found.split, found.sample_id) == ("test", ("a", "b"))
+    np.testing.assert_array_equal(found.y_true, samples.y_true)
+    np.testing.assert_array_equal(found.y_pred, samples.y_pred)
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"{}"])
+def test_a_file_that_holds_no_numbers_is_refused(body: bytes) -> None:
+    with pytest.raises(PredictionsError, match="validation predictions"):
+        decode_regression_samples(body, "validation")

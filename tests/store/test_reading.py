@@ -25,7 +25,8 @@ from lossacc_mlflow.store import (
 )
 from tests.conftest import Tracking
 
-from .test_codec import make_samples, make_summary
+from .test_codec import make_samples
+from .test_summaries import make_summary
 
 STEPS = np.arange(1_000)
 LOSS = 2.3 * np.exp(-STEPS / 300) + 1e-3 * np.sin(STEPS)
