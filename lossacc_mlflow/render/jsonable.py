@@ -69,7 +69,8 @@ def jsonable(value: object) -> Any:  # noqa: ANN401  (a JSON value has no narrow
 
 @cache
 def _field_names(record: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(record))
+    """Names of the fields to write; one that takes no part in comparisons (the sums of a summary) is no figure."""
+    return tuple(field.name for field in fields(record) if field.compare)
 
 
 def findings_payload(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -94,6 +95,7 @@ def findings_payload(diagnosis: Diagnosis) -> dict[str, Any]:
         "findings": jsonable(diagnosis.findings),
         "curves": jsonable(diagnosis.curves),
         "predictions": jsonable(diagnosis.run.predictions),
+        "regressions": jsonable(diagnosis.run.regressions),
         "bounds": jsonable(diagnosis.bounds),
         "other_keys": jsonable(diagnosis.run.other_keys),
         "warnings": jsonable(diagnosis.run.warnings),

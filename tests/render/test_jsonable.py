@@ -10,6 +10,8 @@ import pytest
 
 from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import (
+    ClassSummary,
+    ClippedLoss,
     ComparisonRow,
     CurveSummary,
     Discrepancy,
@@ -18,6 +20,7 @@ from lossacc_mlflow.records import (
     LossBounds,
     PairedComparison,
     PredictionSummary,
+    RegressionSummary,
     Verdict,
 )
 from lossacc_mlflow.render import DISCREPANCIES, VERDICTS, jsonable, render_comparison_json, render_json, render_jsonl
@@ -83,6 +86,9 @@ def test_schema_refuses_an_unknown_verdict_and_a_bare_step() -> None:
     ("name", "definition", "record"),
     [
         ("findings", "prediction_summary", PredictionSummary),
+        ("findings", "class_summary", ClassSummary),
+        ("findings", "clipped_loss", ClippedLoss),
+        ("findings", "regression_summary", RegressionSummary),
         ("findings", "loss_bounds", LossBounds),
         ("findings", "curve", CurveSummary),
         ("findings", "finding", Finding),
@@ -94,7 +100,7 @@ def test_schema_refuses_an_unknown_verdict_and_a_bare_step() -> None:
 )
 def test_schemas_name_every_field_of_the_records(name: str, definition: str, record: type[Any]) -> None:
     properties = schema(name)["$defs"][definition]
-    assert list(properties["properties"]) == properties["required"] == [f.name for f in fields(record)]
+    assert list(properties["properties"]) == properties["required"] == [f.name for f in fields(record) if f.compare]
 
 
 def test_every_verdict_and_discrepancy_is_in_words_and_in_the_schema() -> None:
