@@ -13,17 +13,28 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import lossacc_mlflow
-from experiments.job import find_deviations
+from experiments.job import find_code_deviations, find_deviations
 from lossacc_mlflow import store
+from lossacc_mlflow.records import Comparison, RunData
 
 STORE = f"sqlite:///{Path('mlflow.db').resolve()}"
-OF_CURVES = ("report.html", "findings.json", "diagnostics.json", "curves.png", "note.png")
-PICTURES_OF_PREDICTIONS = ("loss_accuracy_plane.png", "reliability.png", "loss_concentration.png", "confusion.png")
-OF_PREDICTIONS = ("worst_predictions.csv", *PICTURES_OF_PREDICTIONS)
-COMPARISON_PICTURES = ("curves_overlay.png", "loss_accuracy_plane.png", "note.png")
-COMPARISON = ("comparison.html", "comparison.csv", "comparison.json", "pairs.csv", *COMPARISON_PICTURES)
+ALWAYS = ("report.html", "findings.json", "diagnostics.json", "note.png")
+OF_CURVES = ("curves.png",)
+OF_PREDICTIONS = (
+    "worst_predictions.csv",
+    "loss_accuracy_plane.png",
+    "calibration.png",
+    "reliability.png",
+    "confidence.png",
+    "loss_concentration.png",
+    "class_loss.png",
+    "confusion.png",
+)
+OF_STEPS = ("predictions_by_step.png",)
+OF_REGRESSIONS = ("regression.png",)
+COMPARISON = ("comparison.html", "comparison.csv", "comparison.json", "pairs.csv", "note.png")
 TAGS = ("verdict", "discrepancy", "status", "version", "fingerprint")
-TAGS_OF_PREDICTIONS = ("samples.validation", "samples.test")
+SAMPLES_TAG = "lossacc.samples."
 
 
 def everything(client: MlflowClient, experiment_id: str) -> Mapping[str, object]:
@@ -44,25 +55,48 @@ def files(run: Run) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def has_predictions(run: Run) -> bool:
-    """Whether the model could predict: one that ended in NaN cannot."""
-    lost = run.data.tags["lossacc.verdict"] == "diverged" and "TRN001" in run.data.tags["lossacc.findings"]
-    return not lost
+def wanted_files(data: RunData) -> list[str]:
+    """What a diagnosis leaves on a run of which this is known."""
+    known = (
+        (data.curves, OF_CURVES),
+        (data.predictions, OF_PREDICTIONS),
+        (data.by_step, OF_STEPS),
+        (data.regressions, OF_REGRESSIONS),
+    )
+    return [*ALWAYS, *(name for facts, names in known if facts for name in names)]
 
 
 def check_child(run: Run) -> None:
-    """A model's run has its curves, predictions, verdict, metrics, pictures and note."""
-    name, kept, predicts = run.info.run_name, files(run), has_predictions(run)
-    for tag in (*TAGS, *(TAGS_OF_PREDICTIONS if predicts else ())):
+    """A model's run has what was logged about it, and verdict, metrics, pictures and note."""
+    name, kept = run.info.run_name, files(run)
+    data = lossacc_mlflow.read_run(run.info.run_id, tracking_uri=STORE)
+    assert not data.warnings, f"{name}: {data.warnings}"
+    judged = {key.removeprefix(SAMPLES_TAG) for key in run.data.tags if key.startswith(SAMPLES_TAG)}
+    found = data.predictions.keys() | data.regressions.keys()
+    assert judged == found, f"{name} logged predictions of {judged}, and {found} were read"
+    assert data.curves or found, f"nothing was read of {name}"
+    for tag in TAGS:
         assert run.data.tags.get(f"lossacc.{tag}"), f"{name} has no tag lossacc.{tag}"
     assert run.data.tags["lossacc.status"] == "ok", f"{name}: {run.data.tags['lossacc.status']}"
     assert "mlflow.note.content" in run.data.tags, f"{name} has no note"
-    missing = [a for a in (*OF_CURVES, *(OF_PREDICTIONS if predicts else ())) if f"lossacc/{a}" not in kept]
+    missing = [file for file in wanted_files(data) if f"lossacc/{file}" not in kept]
     assert not missing, f"{name} has no {missing}"
     assert len(kept["lossacc/report.html"]) <= 500_000, f"the report of {name} is too large"
     metrics = [key for key in run.data.metrics if key.startswith("lossacc/")]
-    assert (8 if predicts else 4) <= len(metrics) <= 15, f"{name} has {len(metrics)} metrics of ours"
+    assert (8 if data.predictions else 3) <= len(metrics) <= 15, f"{name} has {len(metrics)} metrics of ours"
     assert [data.dataset.name for data in run.inputs.dataset_inputs], f"{name} has no data set"
+
+
+def check_comparison(run: Run, compared: Comparison) -> None:
+    """The comparison run has its tables, and the pictures that its models allow."""
+    known = (
+        (any(d.run.curves for d in compared.diagnoses), "curves_overlay.png"),
+        (any(d.bounds for d in compared.diagnoses), "loss_accuracy_plane.png"),
+        (any(pair.delta_loss for pair in compared.pairs), "attribution.png"),
+    )
+    kept = files(run)
+    missing = [f for f in (*COMPARISON, *(name for is_known, name in known if is_known)) if f"lossacc/{f}" not in kept]
+    assert not missing, f"the comparison has no {missing}"
 
 
 def main() -> None:
@@ -77,18 +111,17 @@ def main() -> None:
         check_child(child)
     comparison = store.comparison_run_id(experiment_id, create=False, tracking_uri=STORE)
     assert comparison is not None, "there is no comparison run"
-    explained = ["attribution.png"] if sum(has_predictions(child) for child in children) > 1 else []
-    kept = files(client.get_run(comparison))
-    missing = [a for a in (*COMPARISON, *explained) if f"lossacc/{a}" not in kept]
-    assert not missing, f"the comparison has no {missing}"
     before = everything(client, experiment_id)
     diagnoses = [lossacc_mlflow.diagnose(run.info.run_id, write=True, tracking_uri=STORE) for run in children]
-    lossacc_mlflow.compare(diagnoses, write=True, tracking_uri=STORE)
+    compared = lossacc_mlflow.compare(diagnoses, write=True, tracking_uri=STORE)
     after = everything(client, experiment_id)
     changed = [run_id for run_id in before if before[run_id] != after.get(run_id)]
     assert not changed, f"diagnosing twice changed {changed}"
-    expected = getattr(import_module(f"experiments.{experiment}"), "EXPECTED", {})
-    deviations = find_deviations(diagnoses, expected)
+    check_comparison(client.get_run(comparison), compared)
+    module = import_module(f"experiments.{experiment}")
+    deviations = find_deviations(diagnoses, getattr(module, "EXPECTED", {}))
+    if hasattr(module, "COMPARISON"):
+        deviations += find_code_deviations("the comparison", compared.findings, module.COMPARISON)
     assert not deviations, "\n".join(deviations)
     print(f"{n_models} runs of '{experiment}' have what they must have, and a second diagnosis changes nothing.")
 

@@ -1,17 +1,28 @@
-"""The data of the experiments: real data sets that come with scikit-learn, each split once and for all."""
+"""The data of the experiments: mostly real data sets that come with scikit-learn, each split once and for all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import train_test_split
 
 from lossacc_mlflow.records import FloatArray, IntArray, Split
 
-__all__ = ["DataSet", "Name", "Part", "load_data", "with_noisy_labels", "with_shuffled_labels"]
+__all__ = [
+    "DataSet",
+    "Name",
+    "Part",
+    "load_data",
+    "split_data",
+    "standardised",
+    "validation_only",
+    "with_noisy_labels",
+    "with_shuffled_labels",
+]
 
 Name = Literal["digits", "breast_cancer", "wine"]
 
@@ -25,16 +36,16 @@ class Part:
     Parameters
     ----------
     X : ndarray of float64, shape (n_samples, n_features)
-        Of the digits, pixels from 0 (white) to 1 (black); of the others, features with the mean 0 and the standard
+        Of the digits, pixels from 0 (white) to 1 (black); elsewhere features with the mean 0 and the standard
         deviation 1 on the training part.
-    y : ndarray of int64, shape (n_samples,)
-        Index of the class.
+    y : ndarray of shape (n_samples,)
+        Index of the class (int64); the target in a regression (float64).
     sample_id : ndarray of int64, shape (n_samples,)
-        Row in the data set as scikit-learn gives it.
+        Row in the whole data set.
     """
 
     X: FloatArray
-    y: IntArray
+    y: NDArray[Any]
     sample_id: IntArray
 
 
@@ -46,6 +57,7 @@ class DataSet:
     ----------
     name : str
     classes : tuple of str, length n_classes
+        Empty in a regression.
     parts : mapping of split to Part
     """
 
@@ -57,7 +69,7 @@ class DataSet:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
 
 
-def load_data(name: Name, *, random_state: int = 0) -> DataSet:
+def load_data(name: Name, *, train_size: float = 0.6, validation_size: float = 0.2, random_state: int = 0) -> DataSet:
     """Return 60 % of a data set for training, 20 % for validation, 20 % for the test, each with equal class shares.
 
     Parameters
@@ -65,6 +77,8 @@ def load_data(name: Name, *, random_state: int = 0) -> DataSet:
     name : {"digits", "breast_cancer", "wine"}
         1,797 handwritten digits of 8 x 8 pixels; 569 tumours, benign or malignant, by 30 measures of their cells;
         178 wines of three growers by 13 measures.
+    train_size, validation_size : float
+        Other shares; what is left is for the test.
     random_state : int
         Decides which samples come into which part.
 
@@ -76,13 +90,66 @@ def load_data(name: Name, *, random_state: int = 0) -> DataSet:
     ('malignant', 'benign')
     """
     bunch = _LOADERS[name]()
-    features, y = bunch.data, bunch.target
-    train, rest = train_test_split(np.arange(len(y)), train_size=0.6, stratify=y, random_state=random_state)
-    validation, test = train_test_split(rest, train_size=0.5, stratify=y[rest], random_state=random_state)
-    scaled = features / features.max() if name == "digits" else _standardise(features, train)
+    classes = tuple(str(label) for label in bunch.target_names)
+    features = bunch.data / bunch.data.max() if name == "digits" else bunch.data
+    data = split_data(
+        name,
+        classes,
+        features,
+        bunch.target,
+        train_size=train_size,
+        validation_size=validation_size,
+        random_state=random_state,
+    )
+    return data if name == "digits" else standardised(data)
+
+
+def split_data(
+    name: str,
+    classes: Sequence[str],
+    X: FloatArray,  # noqa: N803  (scikit-learn's name)
+    y: NDArray[Any],
+    *,
+    train_size: float = 0.6,
+    validation_size: float = 0.2,
+    random_state: int = 0,
+) -> DataSet:
+    """Split samples in three; with equal class shares where there are classes.
+
+    Parameters
+    ----------
+    name : str
+    classes : sequence of str
+        Empty in a regression.
+    X : ndarray of float64, shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+        Index of the class, or the target of a regression.
+    train_size, validation_size : float
+        Shares of the samples; what is left is for the test.
+    random_state : int
+    """
+    shares = y if classes else None
+    train, rest = train_test_split(np.arange(len(y)), train_size=train_size, stratify=shares, random_state=random_state)
+    validation, test = train_test_split(
+        rest,
+        train_size=validation_size / (1 - train_size),
+        stratify=None if shares is None else y[rest],
+        random_state=random_state,
+    )
     rows: dict[Split, IntArray] = {"train": train, "validation": validation, "test": test}
-    parts = {split: Part(scaled[row], y[row], row) for split, row in rows.items()}
-    return DataSet(name, tuple(str(label) for label in bunch.target_names), parts)
+    return DataSet(name, tuple(classes), {split: Part(X[row], y[row], row) for split, row in rows.items()})
+
+
+def standardised(data: DataSet) -> DataSet:
+    """Return the data with features of mean 0 and standard deviation 1 on the training part.
+
+    Parameters
+    ----------
+    data : DataSet
+    """
+    train = data.parts["train"].X
+    mean, sd = train.mean(axis=0), train.std(axis=0)
+    return replace(data, parts={split: replace(part, X=(part.X - mean) / sd) for split, part in data.parts.items()})
 
 
 def with_noisy_labels(
@@ -129,6 +196,16 @@ def with_shuffled_labels(data: DataSet, *, random_state: int = 0) -> DataSet:
     return replace(data, name=f"{data.name}, labels shuffled", parts={**data.parts, "train": shuffled})
 
 
-def _standardise(features: FloatArray, train: IntArray) -> FloatArray:
-    scaled: FloatArray = (features - features[train].mean(axis=0)) / features[train].std(axis=0)
-    return scaled
+def validation_only(name: str, classes: Sequence[str], y: Sequence[int]) -> DataSet:
+    """Return a data set of nothing but labels, for answers that are given and not learned.
+
+    Parameters
+    ----------
+    name : str
+    classes : sequence of str
+    y : sequence of int
+        Index of the class of each sample.
+    """
+    index = np.arange(len(y))
+    part = Part(X=index[:, None].astype(np.float64), y=np.asarray(y, dtype=np.int64), sample_id=index)
+    return DataSet(name, tuple(classes), {"validation": part})

@@ -3,13 +3,13 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 
 import mlflow
-import numpy as np
+from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,10 +18,10 @@ from rich.table import Table
 import lossacc_mlflow
 from experiments.data import DataSet
 from experiments.models import Recipe, TrainedModel
-from lossacc_mlflow.records import Comparison, Diagnosis, Verdict
+from lossacc_mlflow.records import Comparison, ComparisonRow, Diagnosis, Finding, Verdict
 from lossacc_mlflow.views import CURVES_VIEW, experiment_link
 
-__all__ = ["Expected", "find_deviations", "run_job"]
+__all__ = ["Expected", "find_code_deviations", "find_deviations", "run_job"]
 
 _UNITS = {
     "epoch": "epoch",
@@ -48,7 +48,13 @@ class Expected:
 
 
 def run_job(
-    experiment: str, recipes: Mapping[str, Recipe], data: DataSet, expected: Mapping[str, Expected] | None = None
+    experiment: str,
+    recipes: Mapping[str, Recipe],
+    data: DataSet,
+    expected: Mapping[str, Expected] | None = None,
+    *,
+    comparison: Sequence[str] | None = None,
+    draw: Callable[[Comparison], Mapping[str, Figure]] | None = None,
 ) -> Comparison:
     """Train, log, diagnose and compare models, print the table and the link, and check what came out.
 
@@ -62,6 +68,10 @@ def run_job(
         What the recipes are given.
     expected : mapping of str to Expected, optional
         What must be found about the runs, by name.
+    comparison : sequence of str, optional
+        The rules across runs that must be flagged; every other one must not.
+    draw : callable, optional
+        Draws pictures of the comparison, by the name of the file, for the run that all models stand under.
 
     Returns
     -------
@@ -77,17 +87,21 @@ def run_job(
     console = Console(width=None if sys.stdout.isatty() else 132)
     with _parent_run(experiment) as parent:
         diagnoses = [_train_and_diagnose(name, recipe, data) for name, recipe in _with_progress(recipes, console)]
-        comparison = lossacc_mlflow.compare(diagnoses, write=True)
-    console.print(_table(comparison))
-    for sentence in comparison.recommendation:
+        compared = lossacc_mlflow.compare(diagnoses, write=True)
+        for file, figure in draw(compared).items() if draw else ():
+            mlflow.log_figure(figure, file)
+    console.print(_table(compared))
+    for sentence in compared.recommendation:
         console.print(sentence, soft_wrap=True)
     console.print(f"Charts, reports and pictures: {_link(parent)}", soft_wrap=True)
     if not mlflow.get_tracking_uri().startswith("http"):
         console.print(f"once this runs: mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}", soft_wrap=True)
-    deviations = find_deviations(comparison.diagnoses, expected or {})
+    deviations = find_deviations(compared.diagnoses, expected or {})
+    if comparison is not None:
+        deviations += find_code_deviations("the comparison", compared.findings, comparison)
     if deviations:
         raise SystemExit("\n".join(["This is not what must come out:", *deviations]))
-    return comparison
+    return compared
 
 
 def find_deviations(diagnoses: Sequence[Diagnosis], expected: Mapping[str, Expected]) -> tuple[str, ...]:
@@ -112,14 +126,33 @@ def find_deviations(diagnoses: Sequence[Diagnosis], expected: Mapping[str, Expec
         diagnosis = found[name]
         if diagnosis.verdict != wanted.verdict:
             deviations.append(f"'{name}': the verdict must be {wanted.verdict}; it is {diagnosis.verdict}.")
-        for finding in diagnosis.findings:
-            flagged, must = finding.status == "flagged", finding.code in wanted.codes
-            if flagged != must:
-                wish = "must be flagged" if must else "must not be flagged"
-                deviations.append(f"'{name}': {finding.code} {wish}; it is {finding.status}: {finding.message}")
-        missing = set(wanted.codes) - {finding.code for finding in diagnosis.findings}
-        deviations += [f"'{name}': {code} must be flagged; there is no such rule." for code in sorted(missing)]
+        deviations += find_code_deviations(f"'{name}'", diagnosis.findings, wanted.codes)
     return tuple(deviations)
+
+
+def find_code_deviations(what: str, findings: Sequence[Finding], codes: Sequence[str]) -> tuple[str, ...]:
+    """Hold findings against the codes that must be flagged among them.
+
+    Parameters
+    ----------
+    what : str
+        What they are about, as the sentences shall begin.
+    findings : sequence of Finding
+    codes : sequence of str
+
+    Returns
+    -------
+    tuple of str
+        One sentence for each code that differs.
+    """
+    deviations = []
+    for finding in findings:
+        flagged, must = finding.status == "flagged", finding.code in codes
+        if flagged != must:
+            wish = "must be flagged" if must else "must not be flagged"
+            deviations.append(f"{what}: {finding.code} {wish}; it is {finding.status}: {finding.message}")
+    missing = set(codes) - {finding.code for finding in findings}
+    return (*deviations, *(f"{what}: {code} must be flagged; there is no such rule." for code in sorted(missing)))
 
 
 def _link(parent: mlflow.ActiveRun) -> str:
@@ -165,21 +198,31 @@ def _log_data(data: DataSet) -> None:
 
 
 def _log_model(model: TrainedModel) -> None:
-    data, curves = model.data, model.curves
     mlflow.log_params(dict(model.params))
     mlflow.log_metrics({f"baseline_{name}": value for name, value in model.baseline.items()})
+    mlflow.log_metrics(dict(model.figures))
+    if len(model.curves):
+        _log_curves(model)
+    for split, proba in model.proba.items():
+        part, classes = model.data.parts[split], model.data.classes
+        labels = [classes[index] for index in part.y]
+        lossacc_mlflow.log_predictions(labels, proba, split, sample_id=part.sample_id.tolist(), labels=classes)
+    for split, predicted in model.predicted.items():
+        part = model.data.parts[split]
+        lossacc_mlflow.log_regression(part.y, predicted, split, sample_id=part.sample_id.tolist())
+
+
+def _log_curves(model: TrainedModel) -> None:
+    classes, curves = model.data.classes, model.curves
+    counts = Counter(classes[index] for index in model.data.parts["train"].y) if classes else None
     lossacc_mlflow.log_curves(
         {key: value.tolist() for key, value in curves.values.items()},
         step=curves.step.tolist(),
         step_unit=curves.step_unit,
-        loss="log_loss",
-        n_classes=len(data.classes),
-        class_counts=Counter(data.classes[index] for index in data.parts["train"].y),
+        loss=model.loss,
+        n_classes=len(classes) or None,
+        class_counts=counts,
     )
-    for split, proba in model.proba.items():
-        part = data.parts[split]
-        labels = np.take(data.classes, part.y)
-        lossacc_mlflow.log_predictions(labels, proba, split, sample_id=part.sample_id.tolist(), labels=data.classes)
 
 
 def _table(comparison: Comparison) -> Table:
@@ -193,13 +236,20 @@ def _table(comparison: Comparison) -> Table:
     for row in comparison.rows:
         table.add_row(
             row.name,
-            _written(row.accuracy, ".2%"),
+            _quality(row),
             _written(row.loss, ".4f"),
             row.verdict,
             row.discrepancy,
             "-" if row.best_step is None else f"{_UNITS[row.step_unit or 'epoch']} {row.best_step}/{row.last_step}",
         )
     return table
+
+
+def _quality(row: ComparisonRow) -> str:
+    """Accuracy in percent, unless it cannot be one; R² of a regression."""
+    if row.quality_name == "accuracy":
+        return _written(row.accuracy, ".2%" if row.accuracy is not None and row.accuracy <= 1 else ".2f")
+    return f"{row.quality_name} {_written(row.accuracy, '.4f')}"
 
 
 def _written(figure: float | None, form: str) -> str:

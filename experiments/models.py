@@ -1,10 +1,11 @@
 """How the experiments train: a model and a data set in, what is to be logged out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import mean_squared_error, r2_score
 from threadpoolctl import threadpool_limits
 
 from experiments.data import DataSet
@@ -20,11 +21,18 @@ from lossacc_mlflow.records import FloatArray, Split
 __all__ = [
     "Recipe",
     "TrainedModel",
+    "as_answered",
     "by_epoch",
+    "by_epoch_with_predictions",
     "by_iteration",
     "by_n_estimators",
     "by_sample_size",
+    "regression_by_epoch",
+    "squared_error_and_r2",
 ]
+
+
+NO_CURVES = TrainingCurves({}, np.arange(0), "epoch")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,20 +46,35 @@ class TrainedModel:
     params : mapping of str to object
         What was chosen before the training.
     curves : TrainingCurves
+        Without steps where nothing was trained step by step.
     proba : mapping of split to ndarray, each of shape (n_samples, n_classes)
         Probabilities that the trained model predicts, for validation and test; empty where they are not finite.
+    proba_by_step : mapping of int to ndarray, each of shape (n_samples, n_classes)
+        Probabilities for validation at some steps of the training.
+    predicted : mapping of split to ndarray, each of shape (n_samples,)
+        Numbers that a trained regressor predicts.
     baseline : mapping of {"accuracy", "loss"} to float
         What a simpler model reaches on the validation part, where one is known.
+    loss : str
+        What the curves' ``*_loss`` is.
+    figures : mapping of str to float
+        Further figures, one point each.
     """
 
     data: DataSet
     params: Mapping[str, object]
-    curves: TrainingCurves
-    proba: Mapping[Split, FloatArray]
+    curves: TrainingCurves = NO_CURVES
+    proba: Mapping[Split, FloatArray] = field(default_factory=dict)
+    proba_by_step: Mapping[int, FloatArray] = field(default_factory=dict)
+    predicted: Mapping[Split, FloatArray] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+    loss: str = "log_loss"
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 Recipe = Callable[[DataSet], TrainedModel]
+Scores = Callable[[FloatArray, FloatArray], Mapping[str, float]]
+"""Figures by the end of their key, from targets and predictions of one split."""
 
 
 def by_epoch(model: Any, data: DataSet, *, n_epochs: int) -> TrainedModel:  # noqa: ANN401  (scikit-learn has no types)
@@ -60,6 +83,25 @@ def by_epoch(model: Any, data: DataSet, *, n_epochs: int) -> TrainedModel:  # no
     with threadpool_limits(limits=1, user_api="blas"):
         curves = fit_by_epoch(model, *_train_and_validation(data), n_epochs=n_epochs)
     return _trained(model, data, curves, n_epochs=n_epochs)
+
+
+def by_epoch_with_predictions(
+    model: Any,  # noqa: ANN401
+    data: DataSet,
+    *,
+    n_epochs: int,
+    every: int,
+) -> TrainedModel:
+    """Train as `by_epoch`, and keep what the model predicts for validation after each `every` epochs."""
+    proba_by_step, blocks = {}, []
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, n_epochs, every):
+            # The next block goes on where the last one ended.
+            blocks.append(fit_by_epoch(model, *_train_and_validation(data), n_epochs=every))
+            proba_by_step[start + every] = model.predict_proba(data.parts["validation"].X)
+    values = {key: np.concatenate([block.values[key] for block in blocks]) for key in blocks[0].values}
+    curves = TrainingCurves(values, np.arange(1, n_epochs + 1), "epoch")
+    return replace(_trained(model, data, curves, n_epochs=n_epochs), proba_by_step=proba_by_step)
 
 
 def by_iteration(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
@@ -77,6 +119,44 @@ def by_n_estimators(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
 def by_sample_size(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
     """Train a model that has no steps; one point a size of the training part."""
     return _trained(model, data, curves_by_sample_size(model, *_train_and_validation(data)))
+
+
+def as_answered(data: DataSet, proba: FloatArray, **params: object) -> TrainedModel:
+    """Take given answers to the validation part for those of a model: nothing is trained."""
+    return TrainedModel(data=data, params=params, proba={"validation": proba})
+
+
+def squared_error_and_r2(y_true: FloatArray, y_pred: FloatArray) -> Mapping[str, float]:
+    """Return the mean squared error and the share of the variance that is explained."""
+    return {"loss": float(mean_squared_error(y_true, y_pred)), "r2": float(r2_score(y_true, y_pred))}
+
+
+def regression_by_epoch(
+    model: Any,  # noqa: ANN401
+    data: DataSet,
+    *,
+    n_epochs: int,
+    scores: Scores = squared_error_and_r2,
+) -> TrainedModel:
+    """Train a regressor by passes over the training part; one point an epoch for each score."""
+    logged: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"))
+    rows = []
+    with threadpool_limits(limits=1, user_api="blas"):
+        for _ in range(n_epochs):
+            model.partial_fit(data.parts["train"].X, data.parts["train"].y)
+            scored = {
+                prefix: scores(data.parts[split].y, model.predict(data.parts[split].X)) for prefix, split in logged
+            }
+            rows.append({f"{prefix}_{name}": v for prefix, found in scored.items() for name, v in found.items()})
+    held_out: tuple[Split, ...] = ("validation", "test")
+    values = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    return TrainedModel(
+        data=data,
+        params={"estimator": type(model).__name__, **model.get_params(), "n_epochs": n_epochs},
+        curves=TrainingCurves(values, np.arange(1, n_epochs + 1), "epoch"),
+        predicted={split: model.predict(data.parts[split].X) for split in held_out},
+        loss="mean_squared_error",
+    )
 
 
 def _train_and_validation(data: DataSet) -> tuple[Any, Any, Any, Any]:

@@ -15,6 +15,7 @@ from experiments.data import load_data, with_noisy_labels, with_shuffled_labels
 from experiments.job import Expected, find_deviations
 from experiments.models import by_epoch
 from experiments.softmax import NaiveSoftmaxRegression
+from lossacc_mlflow.comparison import COMPARISON_RULES
 from lossacc_mlflow.records import Diagnosis, Finding, RunData
 from lossacc_mlflow.rules import RULES
 from tests.conftest import Tracking
@@ -24,6 +25,7 @@ _PROJECT = (_ROOT / "MLproject").read_text(encoding="utf-8")
 _NAMES = re.findall(r'command: "python -m experiments\.(\w+)"', _PROJECT)
 _VERDICTS = {
     "diverged",
+    "not_enough_information",
     "not_learning",
     "overfitting",
     "loss_overfitting",
@@ -44,6 +46,7 @@ def test_entry_point_declares_what_must_come_out(name: str) -> None:
     expected = getattr(module, "EXPECTED", {})
     assert set(expected) <= set(module.RECIPES)
     assert {code for run in expected.values() for code in run.codes} <= {rule.code for rule in RULES}
+    assert set(getattr(module, "COMPARISON", ())) <= {rule.code for rule in COMPARISON_RULES}
     assert module.__doc__
     # The main job and three_models have tests of their own: a job that says nothing at all is checked by nobody.
     assert set(expected) == set(module.RECIPES) or name in {"digits", "three_models"}

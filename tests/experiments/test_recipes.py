@@ -1,11 +1,17 @@
 """The experiments train on disjoint data and the same twice over; what they must give is checked when they run."""
 
+from types import ModuleType
+
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier
 
-from experiments.data import load_data
+from experiments import cats_and_dogs, label_encoding
+from experiments.data import DataSet, load_data
 from experiments.digits import RECIPES, logistic_regression, naive_bayes
-from experiments.models import Recipe, by_epoch
+from experiments.models import Recipe, by_epoch, by_epoch_with_predictions
+from lossacc_mlflow import summarize_predictions
+from lossacc_mlflow.records import PredictionSummary
 
 
 def test_splits_are_disjoint_complete_and_stratified() -> None:
@@ -25,6 +31,41 @@ def test_training_twice_gives_the_same(recipe: Recipe) -> None:
         np.testing.assert_array_equal(first.proba[split], second.proba[split])
     for key, values in first.curves.values.items():
         np.testing.assert_array_equal(values, second.curves.values[key])
+
+
+def test_predictions_by_step_leave_the_training_as_it_is() -> None:
+    data = load_data("wine")
+    plain = by_epoch(MLPClassifier(4, random_state=0), data, n_epochs=6)
+    kept = by_epoch_with_predictions(MLPClassifier(4, random_state=0), data, n_epochs=6, every=2)
+    for key, values in plain.curves.values.items():
+        np.testing.assert_array_equal(values, kept.curves.values[key])
+    assert list(kept.proba_by_step) == [2, 4, 6]
+    np.testing.assert_array_equal(kept.proba_by_step[6], plain.proba["validation"])
+    assert not np.array_equal(kept.proba_by_step[2], kept.proba_by_step[4])
+
+
+def _answers(module: ModuleType, data: DataSet) -> list[PredictionSummary]:
+    return [
+        summarize_predictions(data.parts["validation"].y, recipe(data).proba["validation"])
+        for recipe in module.RECIPES.values()
+    ]
+
+
+def test_cats_and_dogs_are_what_the_page_says() -> None:
+    sure, unsure = _answers(cats_and_dogs, cats_and_dogs.ANIMALS)
+    assert (sure.accuracy, unsure.accuracy) == (0.80, 0.95)
+    assert sure.log_loss == pytest.approx(-0.8 * np.log(0.97) - 0.2 * np.log(0.45))
+    assert unsure.log_loss == pytest.approx(-0.95 * np.log(0.6) - 0.05 * np.log(0.001))
+    assert unsure.log_loss > 4 * sure.log_loss
+
+
+def test_accuracies_that_cannot_be_come_from_one_model() -> None:
+    data = label_encoding.first_digits()
+    per_four, percent = (
+        recipe(data).curves.values["val_accuracy"] for recipe in list(label_encoding.RECIPES.values())[:2]
+    )
+    np.testing.assert_allclose(percent, 25 * per_four)
+    assert 3.8 < per_four[-1] <= 4
 
 
 @pytest.mark.torch
