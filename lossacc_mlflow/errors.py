@@ -6,6 +6,7 @@
     ├── InputError        what was given cannot be used           (exit code 2)
     │   ├── UnknownRunError       no such run or experiment
     │   ├── CurveFileError        a file that holds no usable curves
+    │   ├── PredictionFileError   a file that holds no usable predictions
     │   ├── PredictionsError      labels and probabilities that do not fit together
     │   └── MissingExtraError     an optional library that is not installed
     └── StoreError        MLflow could not be reached, or refused (exit code 3)
@@ -18,6 +19,7 @@ __all__ = [
     "InputError",
     "LossaccError",
     "MissingExtraError",
+    "PredictionFileError",
     "PredictionsError",
     "StoreError",
     "UnknownRunError",
@@ -38,6 +40,10 @@ class UnknownRunError(InputError):
 
 class CurveFileError(InputError):
     """A curve file that cannot be read, or in which no curve was recognised."""
+
+
+class PredictionFileError(InputError):
+    """A prediction file that cannot be read, or whose labels and probabilities do not fit together."""
 
 
 class PredictionsError(InputError):
