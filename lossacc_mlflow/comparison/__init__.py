@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lossacc_mlflow.comparison.base import ComparisonRule
+from lossacc_mlflow.comparison.comparability import NotComparable, find_odd_runs
+from lossacc_mlflow.comparison.differences import Dominated, NotSignificant
 from lossacc_mlflow.comparison.order import OrderReverses
 from lossacc_mlflow.comparison.pairs import explain_pairs
 from lossacc_mlflow.comparison.recommendation import recommend
@@ -16,12 +18,22 @@ __all__ = [
     "COMPARISON_RULES",
     "BehindSiblings",
     "ComparisonRule",
+    "Dominated",
+    "NotComparable",
+    "NotSignificant",
     "OrderReverses",
     "TwinRuns",
     "compare_diagnoses",
 ]
 
-COMPARISON_RULES: tuple[ComparisonRule, ...] = (OrderReverses(), TwinRuns(), BehindSiblings())
+COMPARISON_RULES: tuple[ComparisonRule, ...] = (
+    OrderReverses(),
+    NotSignificant(),
+    NotComparable(),
+    Dominated(),
+    TwinRuns(),
+    BehindSiblings(),
+)
 
 
 def compare_diagnoses(
@@ -49,27 +61,34 @@ def compare_diagnoses(
     Comparison
         Rows by accuracy, best first, those without one last. Pairs for every two runs whose order by loss reverses
         their order by accuracy, for neighbours in that order, and for the best by accuracy against the best by loss.
+        Every two runs on the same samples are tested, together.
         Runs that share a name carry the start of their id behind it. What a rule found about one run stands in its
         row as well.
     """
     split = split or choose_split(diagnoses)
     ranked = rank_rows(diagnoses, split)
     rows = tuple(row for row, _ in ranked)
-    pairs = explain_pairs(ranked, split)
+    pairs, tests = explain_pairs(ranked, split)
+    odd = find_odd_runs(rows, [d.run for _, d in ranked], tests, split)
     comparison = Comparison(
         name=name,
         experiment_id=experiment_id,
         rows=rows,
         pairs=pairs,
         findings=(),
-        recommendation=recommend(rows, pairs, split),
+        recommendation=(),
         diagnoses=tuple(d for _, d in ranked),
+        split=split,
+        tests=tests,
+        other_loss_ids=frozenset(o.run_id for o in odd if o.only_loss),
+        odd_run_ids=frozenset(o.run_id for o in odd if not o.only_loss),
     )
     remarks = [(rule.code, rule.remarks(comparison)) for rule in rules]
     return replace(
         comparison,
         rows=tuple(_with_remarks(row, remarks) for row in rows),
         findings=tuple(rule.check(comparison) for rule in rules),
+        recommendation=recommend(comparison),
     )
 
 

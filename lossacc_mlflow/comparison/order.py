@@ -1,5 +1,6 @@
 """CMP001: loss and accuracy put the models in different orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import isfinite
@@ -7,8 +8,9 @@ from typing import ClassVar
 
 from lossacc_mlflow.comparison.base import ComparisonRule
 from lossacc_mlflow.comparison.rows import is_reversed, known_accuracy
+from lossacc_mlflow.pairing import ALPHA
 from lossacc_mlflow.records import Comparison, ComparisonRow, Evidence, Finding, Level
-from lossacc_mlflow.wording import number
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["OrderReverses"]
 
@@ -49,17 +51,32 @@ class OrderReverses(ComparisonRule):
         if len(reversals) <= self.max_reversed:
             return self.clear("Loss and accuracy put the runs in the same order.", evidence)
         better, worse = max(reversals, key=lambda pair: (pair[0].loss or 0.0) - (pair[1].loss or 0.0))
-        explained = [p for p in pairs if p.delta_loss > 0 and p.delta_accuracy > 0]
-        agreeing = sum(1 for p in explained if p.delta_loss_after_temperature <= 0)
-        after = f" After each model's own temperature {agreeing} of {len(explained)} agree." if explained else ""
+        told = [self._after_temperature(comparison, reversals)]
+        told += [p.explanation for p in pairs if (p.name_a, p.name_b) == (better.name, worse.name)]
         return self.flagged(
             f"In {len(reversals)} of {total} pairs the model with the higher accuracy has the higher loss, most of "
-            f"all {_figures(better)} against {_figures(worse)}.{after}",
+            f"all {_figures(better)} against {_figures(worse)}. {' '.join(text for text in told if text)}".rstrip(),
             evidence,
             "Choose by accuracy if the answers count, by loss after temperature if the probabilities do; the paired "
             "explanations say which samples make the difference.",
         )
 
+    def _after_temperature(
+        self, comparison: Comparison, reversals: Sequence[tuple[ComparisonRow, ComparisonRow]]
+    ) -> str:
+        """How many of the reversals are settled in both, and how many a temperature resolves."""
+        tests = {(t.run_id_a, t.run_id_b): t for t in comparison.tests}
+        tested = [tests[key] for a, b in reversals if (key := (a.run_id, b.run_id)) in tests]
+        known = [t for t in tested if isfinite(t.delta_loss_after_temperature)]
+        if not known:
+            return ""
+        settled = sum(t.mcnemar_p < ALPHA and t.loss_decided for t in known)
+        agreeing = sum(t.delta_loss_after_temperature <= 0 for t in known)
+        return (
+            f"Of {len(known)} on the same samples {settled} {'is' if settled == 1 else 'are'} significant in both, and "
+            f"after each model's own temperature {agreeing} agree{'s' if agreeing == 1 else ''}."
+        )
+
 
 def _figures(row: ComparisonRow) -> str:
-    return f"'{row.name}' ({100 * (row.accuracy or 0.0):.1f} %, {number(row.loss or 0.0)})"
+    return f"'{row.name}' ({percent(row.accuracy)}, {number(row.loss)})"

@@ -8,7 +8,7 @@ from math import isfinite
 from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.records import ComparisonRow, CurveSummary, Diagnosis, RunData, Split
 
-__all__ = ["choose_split", "is_reversed", "known_accuracy", "rank_rows", "settled_loss"]
+__all__ = ["choose_split", "is_reversed", "known_accuracy", "rank_rows", "sample_size", "settled_loss"]
 
 
 def choose_split(diagnoses: Sequence[Diagnosis]) -> Split:
@@ -51,6 +51,15 @@ def settled_loss(row: ComparisonRow) -> float:
     """Return the loss after temperature where known, else as logged; infinite where unknown."""
     value = row.loss_after_temperature if row.loss_after_temperature is not None else row.loss
     return value if value is not None and isfinite(value) else float("inf")
+
+
+def sample_size(run: RunData, split: Split) -> int | None:
+    """Return how many samples the figures of a split are of, where it is known."""
+    if split in run.predictions:
+        return run.predictions[split].n_samples
+    if split in run.regressions:
+        return run.regressions[split].n_samples
+    return run.n_validation if split == "validation" else None
 
 
 def is_reversed(a: ComparisonRow, b: ComparisonRow) -> bool:

@@ -14,7 +14,7 @@ from lossacc_mlflow.pairing.significance import ALPHA, mcnemar, paired_t, paired
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.records import AttributionGroup, FloatArray, PairedComparison, PredictionSummary, SamplePredictions
 
-__all__ = ["adjust_for_many", "compare_outcomes", "compare_predictions", "compare_samples"]
+__all__ = ["adjust_for_many", "compare_outcomes", "compare_predictions", "compare_samples", "hangs_on_clip"]
 
 _CLIP_FACTOR = 3.0
 """With 95 % confidence the expected number of errors at the clip is below 3 where none was seen (rule of three)."""
@@ -169,17 +169,30 @@ def adjust_for_many(pair: PairedComparison, *, mcnemar_p: float, loss_p: float, 
     return _judge(replace(pair, mcnemar_p_holm=mcnemar_p, loss_p_holm=loss_p, n_pairs=n_pairs), loss_p)
 
 
+def hangs_on_clip(delta_loss: float, delta_brier: float, loss_max: float, n_samples: int) -> bool:
+    """Tell whether a difference of losses, some of which sit at the clip, may be a matter of a few samples.
+
+    Parameters
+    ----------
+    delta_loss, delta_brier : float
+        Differences of the mean log loss and of the mean Brier score.
+    loss_max : float
+        Largest loss that one sample can have.
+    n_samples : int
+
+    Returns
+    -------
+    bool
+        Whether three samples more at the clip could turn the order round, or the Brier scores have another order.
+    """
+    agree = copysign(1, delta_brier) == copysign(1, delta_loss)
+    return not agree or _CLIP_FACTOR * loss_max / n_samples > abs(delta_loss)
+
+
 def _judge(pair: PairedComparison, loss_p: float) -> PairedComparison:
-    judged = replace(pair, decided=loss_p < ALPHA and not _hangs_on_clip(pair))
+    hangs = pair.at_clip and hangs_on_clip(pair.delta_loss, pair.delta_brier, pair.loss_max, pair.n_samples)
+    judged = replace(pair, decided=loss_p < ALPHA and not hangs)
     return replace(judged, explanation=explain(judged))
-
-
-def _hangs_on_clip(pair: PairedComparison) -> bool:
-    """Whether a few samples more at the clip could turn the order round, or Brier scores say so already."""
-    if not pair.at_clip:
-        return False
-    agree = copysign(1, pair.delta_brier) == copysign(1, pair.delta_loss)
-    return not agree or _CLIP_FACTOR * pair.loss_max / pair.n_samples > abs(pair.delta_loss)
 
 
 def _mean_difference(a: FloatArray, b: FloatArray) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ bundles both into a :class:`Diagnosis`, and ``comparison`` turns many of those i
 
 from lossacc_mlflow.records.arrays import FloatArray, IntArray
 from lossacc_mlflow.records.bounds import LossBounds
-from lossacc_mlflow.records.comparison import AttributionGroup, Comparison, ComparisonRow, PairedComparison
+from lossacc_mlflow.records.comparison import AttributionGroup, Comparison, ComparisonRow, PairedComparison, PairTest
 from lossacc_mlflow.records.curves import Curve, CurveSummary, Metric, Split, StepUnit
 from lossacc_mlflow.records.findings import Diagnosis, Discrepancy, Evidence, Finding, Level, Status, Verdict
 from lossacc_mlflow.records.predictions import (
@@ -39,6 +39,7 @@ __all__ = [
     "Level",
     "LossBounds",
     "Metric",
+    "PairTest",
     "PairedComparison",
     "PredictionSteps",
     "PredictionSummary",

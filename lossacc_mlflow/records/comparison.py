@@ -7,7 +7,7 @@ from typing import Literal
 from lossacc_mlflow.records.curves import Split, StepUnit
 from lossacc_mlflow.records.findings import Diagnosis, Discrepancy, Finding, Verdict
 
-__all__ = ["AttributionGroup", "Comparison", "ComparisonRow", "PairedComparison"]
+__all__ = ["AttributionGroup", "Comparison", "ComparisonRow", "PairTest", "PairedComparison"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,27 @@ class PairedComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class PairTest:
+    """The tests of two runs on the same samples, as one of all pairs; every difference is A minus B.
+
+    Of two runs that share their samples there is one, also where no :class:`PairedComparison` explains them. p values
+    are adjusted for the number of pairs (Holm); what is not known is NaN.
+    """
+
+    run_id_a: str
+    run_id_b: str
+    n_samples: int
+    delta_accuracy: float
+    delta_loss: float
+    delta_loss_after_temperature: float
+    mcnemar_p: float
+    loss_p: float
+    after_temperature_p: float
+    loss_decided: bool
+    """Whether the difference in loss is settled: significant, and not a matter of a few samples at the clip."""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """One run in a comparison; None where it is not known."""
 
@@ -110,6 +131,14 @@ class Comparison:
     recommendation: tuple[str, ...]
     diagnoses: tuple[Diagnosis, ...] = ()
     html: "Callable[[Comparison], str] | None" = field(default=None, repr=False)
+    split: Split = "validation"
+    """The split that the runs are compared on."""
+    tests: tuple[PairTest, ...] = field(default=(), repr=False)
+    """Of every two runs that share their samples, the higher row first."""
+    odd_run_ids: frozenset[str] = frozenset()
+    """Runs that cannot be compared with most others."""
+    other_loss_ids: frozenset[str] = frozenset()
+    """Runs whose answers can be compared, and whose loss is of another kind than that of most others."""
 
     def _repr_html_(self) -> str | None:
         return self.html(self) if self.html else None

@@ -226,6 +226,7 @@ def group_rows(pair: PairedComparison) -> tuple[tuple[str, str, str, str, str, s
 def pair_tests(pair: PairedComparison) -> tuple[tuple[str, str], ...]:
     """Write how certain the differences of two models are."""
     mid_p = f"; mid-p {p_value(pair.mcnemar_mid_p)}" if pair.n_samples < 1000 else ""
+    many = pair.n_pairs > 1
     return (
         (
             "Accuracy, A minus B",
@@ -233,7 +234,17 @@ def pair_tests(pair: PairedComparison) -> tuple[tuple[str, str], ...]:
         ),
         ("Loss, A minus B", _loss_test(pair)),
         ("The same after each model's own temperature", signed(pair.delta_loss_after_temperature, "nats")),
-        ("Is the difference in loss settled at 5 %?", "yes" if pair.decided else "no"),
+        *(
+            [
+                (
+                    f"Among {pair.n_pairs:,} pairs (Holm)",
+                    f"accuracy {p_value(pair.mcnemar_p_holm)}; loss {p_value(pair.loss_p_holm)}",
+                )
+            ]
+            if many
+            else []
+        ),
+        (f"Is the difference in loss settled at 5 %{', among all pairs' * many}?", "yes" if pair.decided else "no"),
     )
 
 

@@ -39,13 +39,39 @@ def test_reversal_is_found_and_settled_by_temperature() -> None:
     comparison = compare_diagnoses([_model("sure", 900, 0.9999), _model("apt", 850, 0.85)])
     found = comparison.findings[0]
     assert (found.code, found.status) == ("CMP001", "flagged")
-    assert "1 of 1 agree" in found.message
+    assert "Of 1 on the same samples 1 is significant in both" in found.message
+    assert "temperature 1 agrees." in found.message
+    assert comparison.pairs[0].explanation in found.message
     assert len(comparison.pairs) == 1
     assert comparison.pairs[0].delta_loss > 0 > comparison.pairs[0].delta_loss_after_temperature
     assert comparison.recommendation[0].startswith("Take 'sure': it has both")
     assert comparison.recommendation[1].startswith("Apply its temperature first")
     assert "'apt'" in comparison.recommendation[1]
     assert len(compare_diagnoses([_model("apt", 900, 0.9), _model("low", 800, 0.8)]).recommendation) == 1
+
+
+def test_a_lead_that_is_not_significant_is_said_to_be_none() -> None:
+    close = compare_diagnoses([_model("apt", 900, 0.9), _model("near", 899, 0.9)]).recommendation
+    assert close[0].startswith("Take 'apt': it has both")
+    assert "Its lead over 'near' is not significant" in close[-1]
+
+
+def test_runs_on_other_data_are_not_considered() -> None:
+    usual = [_model("apt", 800, 0.8), _model("low", 700, 0.7)]
+    other = judge(RunData("easy", "easy", (make_curve("val_accuracy", [0.99]),), n_classes=3))
+    comparison = compare_diagnoses([*usual, other])
+    assert comparison.rows[0].name == "easy"
+    assert comparison.recommendation[0].startswith("Take 'apt'")
+    assert comparison.recommendation[-1] == "Not considered, as not comparable (CMP003): 'easy'."
+
+
+def test_a_run_with_another_loss_is_recommended_for_its_answers_alone() -> None:
+    curves = (make_curve("val_accuracy", [0.99]), make_curve("val_hinge_loss", [0.001]))
+    comparison = compare_diagnoses(
+        [_model("apt", 800, 0.8), _model("low", 700, 0.7), judge(RunData("svm", "svm", curves))]
+    )
+    assert comparison.recommendation[0].startswith("If the answers count, take 'svm'")
+    assert comparison.recommendation[1].startswith("If the probabilities count, take 'apt'")
 
 
 def test_same_order_is_clear_and_one_run_is_not_applicable() -> None:
