@@ -13,6 +13,7 @@ from lossacc_mlflow.keys import ParsedKey
 from lossacc_mlflow.outputs import comparison_html, comparison_update, diagnosis_html, run_update
 from lossacc_mlflow.records import Comparison, Diagnosis, LossBounds, RunData, Split
 from lossacc_mlflow.rules import RULES, Rule, apply_rules, decide_discrepancy, decide_verdict, headline
+from lossacc_mlflow.rules.plane import declared_clip
 
 __all__ = ["compare", "diagnose", "diagnose_runs", "judge", "write_views"]
 
@@ -301,11 +302,12 @@ def _bounds(run: RunData) -> dict[Split, LossBounds]:
     """What the final accuracy and loss of each split prove about each other, taking the loss for a mean log loss."""
     if run.n_classes is None or run.n_classes < 2:
         return {}
+    clip = declared_clip(run) or 0.0
     bounds: dict[Split, LossBounds] = {}
     for split in _SPLITS:
         accuracy, loss = _final_figures(run, split)
         if accuracy is not None and loss is not None and 0 <= accuracy <= 1 and isfinite(loss) and loss >= 0:
-            bounds[split] = loss_bounds(accuracy, loss, run.n_classes)
+            bounds[split] = loss_bounds(accuracy, loss, run.n_classes, clip=clip)
     return bounds
 
 

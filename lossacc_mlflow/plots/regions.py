@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, Literal
 
 import numpy as np
@@ -64,7 +65,8 @@ class AccuracyAxis:
 def state_of(bounds: LossBounds) -> State:
     """Region of a point; the closed ends of an interval belong to it, also after rounding."""
     slack = 1e-9 * (1 + min(abs(bounds.loss), 1.0))
-    if not (0 <= bounds.accuracy <= 1 and bounds.floor - slack <= bounds.loss <= bounds.ceiling + slack):
+    inside = bounds.floor - slack <= bounds.loss <= bounds.ceiling + slack and isfinite(bounds.loss)
+    if not (0 <= bounds.accuracy <= 1 and inside):
         return "impossible"
     if bounds.removable_loss > slack:
         return "above"
@@ -106,8 +108,8 @@ def draw_regions(
     axes.set_ylim(*_loss_limits(every))
     bottom, top = axes.get_ylim()
     position = np.linspace(scale.low, scale.high, 500)
-    loss_max = max(b.loss_max for b in every)
-    regions = plane_regions(n_classes, scale.inverse(position), loss_max=loss_max)
+    clip = min(b.clip for b in every)
+    regions = plane_regions(n_classes, scale.inverse(position), loss_name=every[0].loss_name, clip=clip)
     floor, low, high, ceiling = (
         np.clip(line, bottom / 10, top * 10)
         for line in (regions.floor, regions.calibrated_low, regions.calibrated_high, regions.ceiling)

@@ -1,7 +1,7 @@
 """How numbers, steps and foreign text look to a person: the one place where that is decided."""
 
 import re
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 
 from lossacc_mlflow.records import Evidence
 from lossacc_mlflow.wording import NOT_KNOWN, number, percent
@@ -112,11 +112,13 @@ def interval(low: float, high: float, unit: str = "") -> str:
 
     Examples
     --------
-    >>> interval(0.1, 0.57, "fraction"), interval(0.0, float("inf"), "nats"), interval(float("nan"), 1.0)
-    ('10.0 % to 57.0 %', '0 to inf nats', 'n/a')
+    >>> interval(0.1, 0.57, "fraction"), interval(0.5, float("inf"), "nats"), interval(float("nan"), 1.0)
+    ('10.0 % to 57.0 %', 'at least 0.500 nats', 'n/a')
     """
     if isnan(low) or isnan(high):
         return NOT_KNOWN
+    if high == inf:
+        return f"at least {quantity(low, unit)}"
     start = percent(low) if unit == "fraction" else number(low)
     end = quantity(high, unit)
     return end if start == number(high) or start == end else f"{start} to {end}"

@@ -147,7 +147,7 @@ def _bounds(diagnosis: Diagnosis) -> dict[str, Any] | None:
         "heads": [(s, *score("accuracy", b.accuracy), number(b.loss)) for s, b in known],
         "rows": [(cells[0][0], [value for _, value in cells]) for cells in zip(*columns, strict=True)],
         "n_classes": f"{known[0][1].n_classes:,}",
-        "loss_max": quantity(known[0][1].loss_max, "nats"),
+        "loss_max": quantity(known[0][1].loss_max, "nats") if known[0][1].clip else "",
     }
 
 

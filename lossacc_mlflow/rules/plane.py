@@ -13,7 +13,7 @@ from lossacc_mlflow.rules.base import Rule
 from lossacc_mlflow.rules.observation import MAX_FRACTION, MIN_POINTS
 from lossacc_mlflow.wording import number, percent
 
-__all__ = ["CLIP_TAG", "LossAboveCeiling", "LossBelowFloor", "Points", "points_of", "rounding_of"]
+__all__ = ["CLIP_TAG", "LossAboveCeiling", "LossBelowFloor", "Points", "declared_clip", "points_of", "rounding_of"]
 
 CLIP_TAG = "lossacc.clip"
 """Tag that says at which smallest probability whoever computed the log loss clipped it, such as 1e-7."""
@@ -137,13 +137,13 @@ class LossAboveCeiling(Rule):
         splits = list(points_of(run))
         if not splits:
             return self.not_applicable(_NEEDS_BOTH)
-        clip = _declared_clip(run)
+        clip = declared_clip(run)
         if run.n_classes is None or run.n_classes < 2 or clip is None:
             return self.not_applicable(
                 "Without a clip there is no ceiling: the number of classes (tag lossacc.n_classes or --n-classes) and "
                 f"the probability at which the log loss was clipped (tag {CLIP_TAG}, such as 1e-7) are both needed."
             )
-        points, margin = _worst((points, self._margin(points, run.n_classes, -log(clip))) for points in splits)
+        points, margin = _worst((points, self._margin(points, run.n_classes, clip)) for points in splits)
         above = margin > 0
         evidence = [Evidence("steps_above_ceiling", int(above.sum()), 0), Evidence("steps", len(margin))]
         if not above.any():
@@ -163,12 +163,12 @@ class LossAboveCeiling(Rule):
             step=int(points.step[np.argmax(above)]),
         )
 
-    def _margin(self, points: Points, n_classes: int, loss_max: float) -> FloatArray:
+    def _margin(self, points: Points, n_classes: int, clip: float) -> FloatArray:
         accuracy = np.maximum(points.accuracy - points.accuracy_rounding, 0.0)
         # Where a right answer may cost more than a wrong one, a higher accuracy allows a higher loss.
-        if log(n_classes) > loss_max:
+        if n_classes * clip > 1:
             accuracy = np.minimum(points.accuracy + points.accuracy_rounding, 1.0)
-        ceiling: FloatArray = (1 + self.min_margin) * plane_regions(n_classes, accuracy, loss_max=loss_max).ceiling
+        ceiling: FloatArray = (1 + self.min_margin) * plane_regions(n_classes, accuracy, clip=clip).ceiling
         return points.loss - points.loss_rounding - ceiling
 
 
@@ -249,8 +249,18 @@ def _common_steps(accuracy: Curve, loss: Curve) -> tuple[IntArray, FloatArray, F
     return step, accuracy.value[i], loss.value[j]
 
 
-def _declared_clip(run: RunData) -> float | None:
-    """The probability in the tag; None where there is none between 0 and 1."""
+def declared_clip(run: RunData) -> float | None:
+    """Read at which probability a run says that its log loss was clipped.
+
+    Parameters
+    ----------
+    run : RunData
+
+    Returns
+    -------
+    float or None
+        Between 0 and 1; None where the tag ``lossacc.clip`` says nothing of the kind.
+    """
     try:
         clip = float(run.tags.get(CLIP_TAG, "nan"))
     except ValueError:

@@ -1,6 +1,7 @@
 """Bounds hold for any predictions, are tight, and answer the motivating question."""
 
-from math import isnan, log
+from math import inf, isnan, log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from lossacc_mlflow.bounds import loss_bounds, plane_regions
+from lossacc_mlflow.bounds import loss_bounds, loss_bounds_within, plane_regions
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.predictions import summarize_predictions
 
@@ -29,16 +30,6 @@ def test_no_predictions_violate_the_bounds(seed: int, n: int, n_classes: int, sp
         (summary.loss_share_incorrect, bounds.loss_share_incorrect),
     ):
         assert isnan(value) or low - slack <= value <= high + slack
-
-
-@given(seed=st.integers(0, 2**32 - 1), n_classes=st.integers(2, 10), spread=st.floats(0.01, 10))
-def test_calibrated_models_lie_in_the_band(seed: int, n_classes: int, spread: float) -> None:
-    # Expected accuracy and loss of a model whose probabilities are the true ones.
-    proba = np.random.default_rng(seed).dirichlet(np.full(n_classes, 1 / spread), size=40)
-    accuracy = float(proba.max(axis=1).mean())
-    entropy = float(-(proba * np.log(np.maximum(proba, 1e-300))).sum(axis=1).mean())
-    regions = plane_regions(n_classes, [accuracy])
-    assert regions.calibrated_low[0] - 1e-9 <= entropy <= regions.calibrated_high[0] + 1e-9
 
 
 def test_one_constant_confidence_reaches_the_upper_end_of_the_band() -> None:
@@ -62,8 +53,64 @@ def test_motivating_question() -> None:
     assert third.removable_loss / third.loss == pytest.approx(0.72, abs=0.005)
     second = loss_bounds(0.985, 0.0997, 10)
     assert second.removable_loss == 0.0
-    clipped = loss_bounds(0.991, 0.2544, 10, loss_max=-log(1e-7))
+    clipped = loss_bounds(0.991, 0.2544, 10, clip=1e-7)
     assert clipped.loss_share_incorrect[1] == pytest.approx(0.570, abs=0.001)
+
+
+@given(
+    a=st.floats(0.001, 1),
+    width=st.floats(0, 0.02),
+    loss=st.floats(0, 5),
+    height=st.floats(0, 0.1),
+    where=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    clip=st.sampled_from([0.0, 1e-7]),
+    name=st.sampled_from(["log_loss", "brier", "hinge", "smoothed:0.1"]),
+    n_classes=st.sampled_from([2, 10, None]),
+)
+def test_what_holds_within_intervals_holds_everywhere_in_them(
+    a: float,
+    width: float,
+    loss: float,
+    height: float,
+    where: tuple[float, float],
+    clip: float,
+    name: str,
+    n_classes: int | None,
+) -> None:
+    accuracy, losses = (max(0.0, a - width), a), (loss, loss + height)
+    options: dict[str, Any] = {"n_classes": n_classes, "loss_name": name, "clip": clip}
+    all_ = loss_bounds_within(accuracy, losses, **options)
+    inner = accuracy[0] + where[0] * (accuracy[1] - accuracy[0]), loss + where[1] * height
+    one = loss_bounds(
+        *(min(max(i, low), high) for i, (low, high) in zip(inner, (accuracy, losses), strict=True)), **options
+    )
+    assert all_.floor <= one.floor + 1e-12
+    assert all_.ceiling >= one.ceiling - 1e-12
+    if not isnan(one.calibrated_high):
+        assert all_.calibrated_low - 1e-12 <= one.calibrated_low
+        assert all_.calibrated_high + 1e-12 >= one.calibrated_high
+    if not isnan(one.removable_loss):
+        assert all_.removable_loss <= one.removable_loss + 1e-12
+    for field in ("loss_correct", "loss_incorrect", "loss_share_incorrect"):
+        (low, high), (wide_low, wide_high) = getattr(one, field), getattr(all_, field)
+        assert isnan(low) or (wide_low - 1e-9 <= low * (1 + 1e-9) and high <= wide_high * (1 + 1e-9) + 1e-9)
+
+
+def test_figures_that_are_not_possible_do_not_widen_what_is() -> None:
+    # Half of this rectangle is below the floor; only from it would wrong answers cost less than ln 2.
+    cut = loss_bounds_within((0.9, 0.9), (0.0, 0.1), 10)
+    assert cut.loss_incorrect == pytest.approx((log(2), 1.0))
+    assert cut.loss_correct == pytest.approx((0.0, (0.1 - 0.1 * log(2)) / 0.9))
+    assert isnan(loss_bounds_within((0.4, 0.5), (0.1, 0.2), 10).loss_correct[0])
+    perfect = loss_bounds_within((0.995, 1.0), (0.1, 0.1), 10)
+    assert perfect.loss_incorrect[1] == inf
+    assert isnan(loss_bounds(1.0, 3.0, 10).loss_correct[0])
+
+
+def test_the_calibrated_band_of_every_number_of_classes() -> None:
+    regions = plane_regions(None, [1.0, 0.75, 5 / 12, 0.01])
+    assert_allclose(regions.calibrated_low, [0, 0.5 * log(2), (log(2) + log(3)) / 2, log(100)], atol=1e-9)
+    assert regions.calibrated_high.tolist() == [0.0, inf, inf, inf]
 
 
 def test_contradicting_figures_have_no_attribution() -> None:
