@@ -1,12 +1,11 @@
 """What an accuracy, a mean loss and a number of classes prove about each other, and about the model."""
 
 from lossacc_mlflow.bounds.losses import LOSS_FORMS, Loss, find_loss
-from lossacc_mlflow.bounds.plane import LOSS_MAX_FLOAT64, PlaneRegions, loss_bounds, loss_bounds_within, plane_regions
+from lossacc_mlflow.bounds.plane import PlaneRegions, loss_bounds, loss_bounds_within, plane_regions
 from lossacc_mlflow.bounds.significance import miscalibration_p
 
 __all__ = [
     "LOSS_FORMS",
-    "LOSS_MAX_FLOAT64",
     "Loss",
     "PlaneRegions",
     "find_loss",

@@ -7,7 +7,7 @@ that loss and accuracy are plain means over the same samples, of the same probab
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, isinf, isnan, log, nan
+from math import isfinite, isinf, isnan, nan
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,7 @@ from lossacc_mlflow.bounds.losses import Loss, SampleRanges, find_loss
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.records import FloatArray, LossBounds
 
-__all__ = ["LOSS_MAX_FLOAT64", "PlaneRegions", "loss_bounds", "loss_bounds_within", "plane_regions"]
-
-LOSS_MAX_FLOAT64 = -log(np.finfo(np.float64).eps)
-"""The largest log loss of one sample that scikit-learn >= 1.3 reports for float64 probabilities (36.04 nats)."""
+__all__ = ["PlaneRegions", "loss_bounds", "loss_bounds_within", "plane_regions"]
 
 _SLACK = 1e-12
 """Relative error of a mean in float64: figures this near to a bound are on it."""
@@ -202,7 +199,7 @@ def loss_bounds_within(
         removable_loss=nan if isnan(excess) else max(0.0, excess),
         loss_correct=_widest([_mean_of_group(a, v, right, wrong, alone=alone) for a, v in possible]),
         loss_incorrect=_widest([_mean_of_group(1.0 - a, v, wrong, right, alone=alone) for a, v in possible]),
-        loss_share_incorrect=_widest([_share_of_wrong(p, ranges, alone=alone) for p in possible]),
+        loss_share_incorrect=_widest([_share_of_wrong(p, ranges, alone=alone) for p in _split(possible, ranges)]),
         loss_name=kind.spelling,
         clip=clip,
     )
@@ -219,8 +216,8 @@ def _band(kind: Loss, accuracy: _Interval, n_classes: int | None) -> _Interval:
 def _possible_points(accuracy: _Interval, loss: _Interval, ranges: SampleRanges) -> list[_Point]:
     """Corners of the part of a rectangle that lies between floor and ceiling, both of them straight lines.
 
-    Every bound is a ratio of functions that are linear in accuracy and loss, cut off at a constant: over a polygon
-    such a function is extreme at a corner.
+    Bounds of the mean losses are ratios of functions that are linear in accuracy and loss, cut off at a constant: over
+    a polygon such a function is extreme at a corner.
     """
     corners = [(a, v) for a, v in zip((*accuracy, *accuracy[::-1]), np.repeat(loss, 2).tolist(), strict=True)]
     slack = _SLACK * (1.0 + loss[1])
@@ -239,6 +236,20 @@ def _possible_points(accuracy: _Interval, loss: _Interval, ranges: SampleRanges)
         if unlimited
         else _cut(kept, below_ceiling)
     )
+
+
+def _split(polygon: list[_Point], ranges: SampleRanges) -> list[_Point]:
+    """Add where edges of a polygon cross the lines on which one bound of the share gives way to another."""
+    right, wrong = ranges.right, ranges.wrong
+    points = list(polygon)
+    for of_right, of_wrong in ((right[1], wrong[0]), (right[0], wrong[1])):
+        if isfinite(of_right) and isfinite(of_wrong):
+
+            def beyond(p: _Point, c: float = of_right, w: float = of_wrong) -> float:
+                return p[1] - p[0] * c - (1.0 - p[0]) * w
+
+            points += [p for p in _cut(polygon, beyond) if p not in polygon]
+    return points
 
 
 def _cut(polygon: Sequence[_Point], inside: Callable[[_Point], float]) -> list[_Point]:
