@@ -81,9 +81,7 @@ def test_what_holds_within_intervals_holds_everywhere_in_them(
     options: dict[str, Any] = {"n_classes": n_classes, "loss_name": name, "clip": clip}
     all_ = loss_bounds_within(accuracy, losses, **options)
     inner = accuracy[0] + where[0] * (accuracy[1] - accuracy[0]), loss + where[1] * height
-    one = loss_bounds(
-        *(min(max(i, low), high) for i, (low, high) in zip(inner, (accuracy, losses), strict=True)), **options
-    )
+    one = loss_bounds(min(max(inner[0], accuracy[0]), a), min(max(inner[1], loss), losses[1]), **options)
     assert all_.floor <= one.floor + 1e-12
     assert all_.ceiling >= one.ceiling - 1e-12
     if not isnan(one.calibrated_high):
@@ -102,6 +100,7 @@ def test_figures_that_are_not_possible_do_not_widen_what_is() -> None:
     assert cut.loss_incorrect == pytest.approx((log(2), 1.0))
     assert cut.loss_correct == pytest.approx((0.0, (0.1 - 0.1 * log(2)) / 0.9))
     assert isnan(loss_bounds_within((0.4, 0.5), (0.1, 0.2), 10).loss_correct[0])
+    assert loss_bounds_within((0.5, 0.5), (0.4, 0.6), 2, loss_name="brier").loss_share_incorrect[0] == 0.5
     perfect = loss_bounds_within((0.995, 1.0), (0.1, 0.1), 10)
     assert perfect.loss_incorrect[1] == inf
     assert isnan(loss_bounds(1.0, 3.0, 10).loss_correct[0])
