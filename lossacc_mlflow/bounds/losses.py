@@ -104,7 +104,7 @@ class LogLoss(Loss):
         """From the lower convex hull through (1/j, ln j) to Fano's inequality (Feder and Merhav, 1994)."""
         low = accuracy
         if n_classes is None:
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", over="ignore"):
                 j = np.floor(np.minimum(1.0 / accuracy, 1e15))
             # The chord between 1/(j+1) and 1/j; no lower than any chord of a finite number of classes.
             share = (accuracy - 1 / (j + 1)) * j * (j + 1)
