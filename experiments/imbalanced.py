@@ -17,7 +17,7 @@ from experiments.data import DataSet, split_data, standardised
 from experiments.job import Expected, run_job
 from experiments.models import Recipe, TrainedModel, by_epoch
 
-__all__ = ["EXPECTED", "RECIPES", "main"]
+__all__ = ["COMPARISON", "EXPECTED", "RECIPES", "main"]
 
 BY_WEIGHT, BY_SHAPE = "by weight", "by weight and shape"
 
@@ -52,11 +52,12 @@ EXPECTED: Mapping[str, Expected] = {
     BY_WEIGHT: Expected("not_learning", ("TRN003", "DIS007")),
     BY_SHAPE: Expected("healthy"),
 }
+COMPARISON = ("CMP004",)
 
 
 def main() -> None:
     """Run the job."""
-    run_job("imbalanced", RECIPES, apples_and_pears(), EXPECTED)
+    run_job("imbalanced", RECIPES, apples_and_pears(), EXPECTED, comparison=COMPARISON)
 
 
 if __name__ == "__main__":

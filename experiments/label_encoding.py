@@ -19,7 +19,7 @@ from experiments.job import Expected, run_job
 from experiments.models import Recipe, Scores, TrainedModel, by_epoch, regression_by_epoch
 from lossacc_mlflow.records import FloatArray, IntArray
 
-__all__ = ["EXPECTED", "RECIPES", "main"]
+__all__ = ["COMPARISON", "EXPECTED", "RECIPES", "main"]
 
 N_DIGITS = 4
 
@@ -75,11 +75,12 @@ EXPECTED: Mapping[str, Expected] = {
     "in percent": Expected("still_improving", ("LOG001", "LOG007", "TRN006")),
     "as classes": Expected("still_improving", ("TRN006",)),
 }
+COMPARISON = ("CMP003",)
 
 
 def main() -> None:
     """Run the job."""
-    run_job("label_encoding", RECIPES, first_digits(), EXPECTED)
+    run_job("label_encoding", RECIPES, first_digits(), EXPECTED, comparison=COMPARISON)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from experiments import cats_and_dogs, label_encoding
+from experiments import cats_and_dogs, label_encoding, loss_scale, more_error_better_accuracy
 from experiments.data import DataSet, load_data
 from experiments.digits import RECIPES, logistic_regression, naive_bayes
 from experiments.models import Recipe, by_epoch, by_epoch_with_predictions
@@ -57,6 +57,20 @@ def test_cats_and_dogs_are_what_the_page_says() -> None:
     assert sure.log_loss == pytest.approx(-0.8 * np.log(0.97) - 0.2 * np.log(0.45))
     assert unsure.log_loss == pytest.approx(-0.95 * np.log(0.6) - 0.05 * np.log(0.001))
     assert unsure.log_loss > 4 * sure.log_loss
+
+
+def test_less_error_has_the_worse_accuracy_by_the_log_loss_and_by_the_square() -> None:
+    right, barely, badly = _answers(more_error_better_accuracy, more_error_better_accuracy.QUESTIONS)
+    assert (right.accuracy, barely.accuracy, badly.accuracy) == (1.0, 0.8, 0.8)
+    assert right.log_loss > barely.log_loss
+    assert right.brier > badly.brier > barely.brier
+    assert right.log_loss < badly.log_loss
+
+
+def test_a_loss_grows_with_the_square_of_the_unit_and_what_is_explained_does_not() -> None:
+    small, large = (recipe(loss_scale.pixels(n_samples=300)) for recipe in loss_scale.RECIPES.values())
+    np.testing.assert_allclose(large.curves.values["val_loss"], 255**2 * small.curves.values["val_loss"], rtol=1e-8)
+    np.testing.assert_allclose(large.curves.values["val_r2"], small.curves.values["val_r2"], rtol=1e-8)
 
 
 def test_accuracies_that_cannot_be_come_from_one_model() -> None:
