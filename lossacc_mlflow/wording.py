@@ -14,8 +14,8 @@ def number(value: float | None) -> str:
 
     Examples
     --------
-    >>> [number(v) for v in (0.25441, 12.345, 1234.5, 0.000012, 7, float("-inf"), float("nan"), None)]
-    ['0.254', '12.3', '1,234', '1.2e-5', '7', '-inf', 'n/a', 'n/a']
+    >>> [number(v) for v in (0.25441, 12.345, 1234.5, 0.000012, 7, -0.0, float("-inf"), float("nan"), None)]
+    ['0.254', '12.3', '1,234', '1.2e-5', '7', '0', '-inf', 'n/a', 'n/a']
     """
     if value is None or isnan(value):
         return NOT_KNOWN
@@ -26,7 +26,7 @@ def number(value: float | None) -> str:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
     if value == int(value) or size >= 99.95:
-        return f"{value:,.0f}"
+        return f"{value + 0.0:,.0f}"  # a zero has no sign
     return f"{value:#.3g}" if size >= 1e-3 else f"{value:#.2g}"
 
 

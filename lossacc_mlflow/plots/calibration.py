@@ -1,8 +1,9 @@
 """Calibration and refinement: which part of a loss a better temperature removes, and which part remains."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def plot_calibration(summaries: Mapping[Split, PredictionSummary]) -> Figure:
         standard errors of the refinement loss; a dashed line is the loss of answering the class shares.
     """
     known = [(split, summaries[split]) for split in SPLIT_COLORS if split in summaries]
-    figure = new_figure((_ROW * _BLOCK * max(len(known), 1) + 172) / DPI)
+    figure = new_figure((_ROW * _BLOCK * max(len(known), 1) + 180) / DPI)
     lines = [
         "A temperature makes a model more or less sure and changes no answer. What the best one removes is "
         "calibration;",
@@ -69,7 +70,7 @@ def plot_calibration(summaries: Mapping[Split, PredictionSummary]) -> Figure:
     )
     color_key(figure, top - 9, key)
     axes = add_axes(figure, _COLUMNS.bars[0], 52, _COLUMNS.bars[1], top - 46)
-    axes.set_ylim(_BLOCK * max(len(known), 1) - 0.95, -0.6)
+    axes.set_ylim(_BLOCK * max(len(known), 1) - 0.65, -0.6)
     levels = [level for _, s in known for level in _levels(s)]
     near = max((level for level in levels if isfinite(level)), default=0.0)
     priors = [s.prior_loss for _, s in known if s.prior_loss <= _FAR * near]
@@ -142,7 +143,8 @@ def _temperature_words(summary: PredictionSummary) -> str:
     bound = "" if not summary.temperature_at_bound else "at least " if summary.temperature > 1 else "at most "
     words = f"best temperature {bound}{number(summary.temperature)}"
     if summary.calibration_loss is not None:
-        error = "" if summary.calibration_loss_se is None else f" ± {number(summary.calibration_loss_se)}"
+        se = summary.calibration_loss_se
+        error = "" if se is None or not isfinite(se) else f" ± {number(se)}"
         words += f": calibration {signed(summary.calibration_loss)}{error} nats"
     return words
 
@@ -167,10 +169,12 @@ def _draw_prior(figure: Figure, axes: Axes, row: float, summary: PredictionSumma
         )  # fmt: skip
     text = f"guessing costs {number(prior)}" + (" →" if far else "")
     known = (summary.log_loss, *(() if far else (prior,)), *(() if summary.refinement_loss is None else _band(summary)))
-    taken = [v for v in known if isfinite(v)] or [0.0]
-    left, right = (float(axes.transData.transform((v, 0))[0]) for v in (min(taken), max(taken)))
-    space, box = text_size(figure, text)[0], axes.get_window_extent()
-    start = right + 8 if right + 8 + space <= box.x1 + 6 else left - 8 - space
+    box, space = axes.get_window_extent(), text_size(figure, text)[0] + 16
+    marks = sorted(float(axes.transData.transform((v, 0))[0]) for v in known if isfinite(v))
+    edges = [box.x0 - 8, *marks, box.x1 + 8]
+    # Beside the marks of this row: in the rightmost gap that is wide enough.
+    ends = [b for a, b in pairwise(edges) if b - a >= space] or [box.x1 + 8]
     y = float(axes.transData.transform((0, row + 4))[1])
     width, height = figure.bbox.size
-    put(figure, start / width, y / height, text, color=MUTED, va="center_baseline", gid="prior words")
+    style: dict[str, Any] = {"color": MUTED, "ha": "right", "va": "center_baseline"}
+    put(figure, (ends[-1] - 8) / width, y / height, text, gid="prior words", **style)

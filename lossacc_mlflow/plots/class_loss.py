@@ -32,6 +32,7 @@ _COLUMNS: Final = Columns(
     figures=((670, "samples"), (757, "answered"), (838, "recall"), (928, "precision"), (1029, "mean loss")),
 )
 _ROW = 26
+_FINE = 0.02
 _MOST_CLASSES, _SHOWN_CLASSES = 20, 18
 
 
@@ -72,7 +73,8 @@ def plot_class_loss(summary: PredictionSummary, split: Split) -> Figure:
     for row, (of, (loss, part)) in enumerate(zip(shown, shares, strict=True)):
         axes.barh(row, loss, 0.6, color=tint(VERMILLION, 0.75), linewidth=0, zorder=2, gid="loss share")
         draw_stroke(axes, part, (row - 0.36, row + 0.36), "sample share", linewidth=3)
-        put(axes, max(loss, part) + 0.012 * most, row, f" {percent(of.loss_share)}", va="center_baseline", color=MUTED)
+        share = percent(of.loss_share, 1 if most >= _FINE else 2)
+        put(axes, max(loss, part) + 0.012 * most, row, f" {share}", va="center_baseline", color=MUTED)
         write_row(figure, axes, _COLUMNS, row, clean(of.label, 60) or "(empty)", _figures(of))
     if others:
         _write_others(figure, axes, n_rows - 1, others, summary)

@@ -101,7 +101,7 @@ def _most_frequent(figure: Figure, samples: SamplePredictions, matrix: IntArray)
     wrong = matrix - np.diag(np.diag(matrix))
     n_wrong = int(wrong.sum())
     if n_wrong == 0:
-        return f"all {len(samples):,} predictions are right"
+        return f"none of {len(samples):,} predictions is wrong"
     pairs = np.argsort(-wrong, axis=None, kind="stable")[:3]
     parts = []
     for pair in pairs:

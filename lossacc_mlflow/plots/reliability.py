@@ -80,8 +80,8 @@ def _lines(summary: PredictionSummary) -> list[str]:
     """What the picture says, in one or two lines."""
     verdict = "more than" if summary.ece > summary.ece_q95 else "no more than"
     ece = (
-        f"calibration error (ECE) {percent(summary.ece)}, {verdict} chance explains (calibrated model of this size: "
-        f"{percent(summary.ece_expected)}, in 19 of 20 cases under {percent(summary.ece_q95)})"
+        f"calibration error (ECE) {percent(summary.ece)}, {verdict} chance explains: that is "
+        f"{percent(summary.ece_expected)}, and in 19 of 20 cases under {percent(summary.ece_q95)}"
     )
     if summary.temperature is None:
         return [ece]

@@ -85,7 +85,7 @@ def write_row(
     """Write a row's name before the bars, cut where it is longer (unless told not to), and its figures after them."""
     width, height = figure.bbox.size
     y = float(axes.transData.transform((0, row))[1]) / height
-    name = fit_text(figure, name, columns.bars[0] - columns.left, weight=weight) if fit else name
+    name = fit_text(figure, name, columns.bars[0] - columns.left - 6, weight=weight, keep_end=True) if fit else name
     put(figure, columns.left / width, y, name, color=color, va="center_baseline", weight=weight)
     for (x, _), text in zip(columns.figures, figures, strict=True):
         put(figure, x / width, y, text, color=color, ha="right", va="center_baseline", weight=weight)
