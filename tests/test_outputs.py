@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lossacc_mlflow.outputs import draw_diagnosis, headline_metrics, run_update
+from lossacc_mlflow.outputs import draw_comparison, draw_diagnosis, headline_metrics, run_update
 from lossacc_mlflow.pipeline import judge
+from lossacc_mlflow.plots import plot_attribution, to_png
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
-from lossacc_mlflow.records import RunData
+from lossacc_mlflow.records import ClippedLoss, RunData
 from tests.builders import falling, make_curve, make_run
+from tests.plots.examples import judged, numbers, steps, with_classes
+from tests.render.examples import comparison
 
 
 def test_gaps_are_positive_where_validation_is_worse_whatever_the_direction() -> None:
@@ -85,3 +88,64 @@ def test_pictures_follow_from_what_is_known() -> None:
     update = run_update(judge(make_run(other_keys=("throughput",))))
     assert not update.artifacts
     assert list(update.tags) == ["lossacc.status"]
+
+
+def test_a_regression_that_was_only_predicted_has_its_figures_and_its_picture() -> None:
+    samples, summary = numbers(np.arange(20.0), np.arange(20.0) * 0.5 + 4)
+    run = RunData("r", "r", regressions={"validation": summary}, regression_samples={"validation": samples})
+    diagnosis = judge(run)
+    metrics = headline_metrics(diagnosis)
+    assert metrics["lossacc/best_r2"] == summary.r2
+    assert metrics["lossacc/best_loss"] == summary.mse
+    update = run_update(diagnosis)
+    assert {a.path for a in update.artifacts} >= {"lossacc/regression.png", "lossacc/report.html"}
+    report = next(a.body for a in update.artifacts if a.path == "lossacc/report.html").decode()
+    assert "Predicted numbers" in report
+    assert "True against predicted values" in report
+
+
+def test_a_run_with_everything_fits_into_its_report_and_only_headlines_into_the_grid() -> None:
+    labels = [f"a class with quite a long name, {i} of them" for i in range(40)]
+    summary, samples = judged(2000, 40, labels, temperature=True)
+    classes = with_classes([1 / 40] * 40, labels).classes
+    clips = tuple(ClippedLoss(f"library {i}", 10.0**-i, 0.5 + i) for i in range(6))
+    full = replace(summary, classes=classes, loss_by_clip=clips)
+    accuracy = np.linspace(0.2, 0.9, 60).tolist()
+    curves = {"train_loss": falling(60), "val_loss": falling(60, 2.0, 0.4), "val_accuracy": accuracy}
+    run = make_run(
+        curves,
+        predictions={"train": full, "validation": full, "test": full},
+        samples={"validation": samples},
+        by_step={"train": steps("train"), "validation": steps(), "test": steps("test")},
+        n_classes=40,
+    )
+    update = run_update(judge(run))
+    report = next(a.body for a in update.artifacts if a.path == "lossacc/report.html")
+    assert len(report) <= 500_000
+    assert report.count(b'src="data:image/png') == 9
+    assert b"Left out to keep this page small" not in report
+    assert set(update.images) == {
+        "lossacc_curves",
+        "lossacc_loss_accuracy_plane",
+        "lossacc_predictions_by_step",
+        "lossacc_calibration",
+        "lossacc_reliability",
+    }
+
+
+def test_the_pairs_that_tell_most_are_drawn_up_to_four() -> None:
+    made = comparison("calm", "sharp", "sharper")
+    one = made.pairs[0]
+    moved = replace(one.groups[0], n=5, contribution=0.1)
+    groups = (moved, *one.groups[1:])
+    agrees = replace(one, delta_loss=-9.0, delta_accuracy=0.1, groups=groups)
+    unknown = replace(agrees, delta_loss=float("nan"))
+    contradicts = replace(agrees, name_a="contradicts", delta_loss=0.1)
+    same = replace(one, groups=tuple(replace(g, contribution=0.0) for g in one.groups))
+    pictures = draw_comparison(replace(made, pairs=(same, agrees, unknown, contradicts)))
+    names = [name for name in pictures if name.startswith("attribution")]
+    assert names == ["attribution.png", "attribution_2.png", "attribution_3.png"]
+    assert pictures["attribution.png"] == to_png(plot_attribution(contradicts))
+    assert pictures["attribution_3.png"] == to_png(plot_attribution(unknown))
+    many = draw_comparison(replace(made, pairs=(agrees,) * 9))
+    assert sum(name.startswith("attribution") for name in many) == 4

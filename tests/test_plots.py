@@ -472,6 +472,30 @@ class TestAttribution:
     def test_draws_empty_tiny_and_huge_differences(self, contributions: tuple[float, ...]) -> None:
         check_layout(plots.plot_attribution(pair("a", *contributions)))
 
+    def test_what_is_known_of_an_unknown_difference_is_drawn_from_zero(self) -> None:
+        nan = float("nan")
+        of = pair("a", -0.02, nan, 0.1, nan)
+        unknown = replace(of, loss_a=nan, loss_b=nan, delta_loss=nan, delta_loss_ci95=(nan, nan), paired_t_p=nan)
+        figure = plots.plot_attribution(replace(unknown, loss_a_after_temperature=nan))
+        bars = [(b.get_x(), b.get_width()) for b in by_gid(figure, "contribution")]
+        assert bars[:3] == [pytest.approx((0, -0.02)), pytest.approx((-0.02, 0)), pytest.approx((-0.02, 0.1))]
+        assert "Where the loss difference A - B = n/a nats comes from (validation)" in texts(figure)
+        assert figure.axes[0].get_xlabel() == "adds to the difference of the log losses (nats)"
+        check_layout(figure)
+
+    def test_p_values_of_many_pairs_stand_beside_what_is_left_of_them(self) -> None:
+        of = replace(pair("a"), n_pairs=6, mcnemar_p_holm=0.9, loss_p_holm=0.06, decided=False)
+        shown = texts(plots.plot_attribution(of))
+        assert "accuracy +2.5 points: McNemar p = 0.3, Holm p = 0.9 among 6 pairs" in shown
+        assert any(t.endswith("not settled at the 5 % level (paired t p = 0.01, Holm p = 0.06)") for t in shown)
+        at_clip = texts(plots.plot_attribution(replace(of, at_clip=True)))
+        assert any(t.endswith("(Brier score p = 0.1, Holm p = 0.06; it hangs on the clip)") for t in at_clip)
+
+    def test_the_temperatures_stand_beside_the_losses_that_they_give(self) -> None:
+        figure = plots.plot_attribution(replace(pair("a"), temperature_a=1.4, temperature_b=0.93))
+        assert "temperature 1.40, 0.930" in texts(figure)
+        check_layout(figure)
+
 
 class TestPng:
     def test_is_a_small_palette_png_without_metadata(self) -> None:

@@ -1,6 +1,6 @@
 """Where the loss difference of two models comes from: a waterfall over four groups of samples."""
 
-from math import isnan
+from math import isfinite, isnan
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from lossacc_mlflow.wording import number, percent, signed
 __all__ = ["plot_attribution"]
 
 _COLUMNS: Final = Columns(
-    bars=(240, 640), figures=((718, "samples"), (820, "mean loss A"), (926, "mean loss B"), (1028, "A - B"))
+    bars=(240, 624), figures=((706, "samples"), (820, "mean loss A"), (926, "mean loss B"), (1028, "A - B"))
 )
 _NAME_ROOM = 290
 _NAMES: Final = {
@@ -40,7 +40,7 @@ def plot_attribution(pair: PairedComparison) -> Figure:
         From the loss of B at the top, each group moves on by what it contributes, down to the loss of A; the last row
         shows both losses after each model's own temperature.
     """
-    figure = new_figure(5.15)
+    figure = new_figure(5.3)
     a, b = (fit_text(figure, clean(name, 60), _NAME_ROOM, keep_end=True) for name in (pair.name_a, pair.name_b))
     where = f" ({pair.split})" if pair.split else ""
     title = f"Where the loss difference A - B = {signed(pair.delta_loss)} nats comes from{where}"
@@ -72,18 +72,30 @@ def plot_attribution(pair: PairedComparison) -> Figure:
 def _lines(pair: PairedComparison, a: str, b: str) -> list[str]:
     """Who A and B are, and how sure the difference is."""
     low, high = pair.delta_loss_ci95
-    sure = "settled at the 5 % level" if pair.decided else "not settled"
-    points = f"{100 * pair.delta_accuracy:+.1f}"
+    sure = "settled" if pair.decided else "not settled"
+    test, p, clip = ("paired t", pair.paired_t_p, "")
+    if pair.at_clip:
+        test, p, clip = ("Brier score", pair.brier_t_p, "; it hangs on the clip")
+    among = f" among {pair.n_pairs:,} pairs" if pair.n_pairs > 1 else ""
+    accuracy_p = _p_values(pair.mcnemar_p, pair.mcnemar_p_holm)
     return [
         f"A = {a} ({percent(pair.accuracy_a)}, {number(pair.loss_a)}) · B = {b} ({percent(pair.accuracy_b)}, "
         f"{number(pair.loss_b)})",
-        f"95 % interval of the loss difference {signed(low)} to {signed(high)}: {sure} · accuracy {points} points "
-        f"(McNemar {_p_value(pair.mcnemar_p)})",
+        f"accuracy {100 * pair.delta_accuracy:+.1f} points: McNemar {accuracy_p}{among}",
+        f"loss {signed(low)} to {signed(high)} (95 % interval): {sure} at the 5 % level "
+        f"({test} {_p_values(p, pair.loss_p_holm)}{clip})",
     ]
 
 
+def _p_values(p: float, adjusted: float) -> str:
+    """A p value, and what is left of it among all pairs, where that is known."""
+    return _p_value(p) if isnan(adjusted) else f"{_p_value(p)}, Holm {_p_value(adjusted)}"
+
+
 def _p_value(p: float) -> str:
-    return "p < 0.001" if p < 1e-3 else f"p = {number(None) if isnan(p) else format(p, '.2g')}"
+    if isnan(p):
+        return f"p = {number(None)}"
+    return "p < 0.001" if p < 1e-3 else f"p = {p:.2g}"
 
 
 def _contribution(group: AttributionGroup) -> float:
@@ -110,5 +122,6 @@ def _draw_after_temperature(figure: Figure, axes: Axes, pair: PairedComparison) 
         draw_stroke(axes, loss, (row - 0.28, row + 0.28), f"after temperature {name}")
         align: dict[str, Any] = {"ha": "left" if side > 0 else "right", "va": "center_baseline"}
         put(axes, loss, row, f" {name} ", size=10, weight="bold", **align)
-    cells = ["", number(a), number(b), signed(change)]
-    write_row(figure, axes, _COLUMNS, row, "after own temperature", cells)
+    own = [number(t) for t in (pair.temperature_a, pair.temperature_b) if isfinite(t)]
+    name = f"temperature {', '.join(own)}" if len(own) == 2 else "after own temperature"
+    write_row(figure, axes, _COLUMNS, row, name, ["", number(a), number(b), signed(change)])

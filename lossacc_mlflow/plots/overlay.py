@@ -42,7 +42,7 @@ __all__ = ["plot_curves_overlay"]
 _LEFT, _FOOT, _HEAD, _PANEL, _HEADER_LINE = 82, 34, 26, 250, 19
 _NAME_ROOM = 190
 _GREY = "#c4cad1"
-_REMARKS = {"CMP005": "twin", "CMP006": "behind"}
+_REMARKS = {"CMP004": "dominated", "CMP005": "twin", "CMP006": "behind"}
 _MAX_REMARKED = 5
 
 
@@ -75,8 +75,8 @@ def plot_curves_overlay(comparison: Comparison) -> Figure:
     -------
     Figure
         Runs that count their steps in different units (epochs, trees) share an axis that runs from the beginning to
-        the end of each training. A run with a single score is a dot at the end. Runs far behind their siblings (CMP006)
-        and twins (CMP005) are named as such, wherever they stand.
+        the end of each training. A run with a single score is a dot at the end. Runs that another one dominates
+        (CMP004), twins (CMP005) and those far behind their siblings (CMP006) are named as such, wherever they stand.
     """
     runs = _runs(comparison)
     remarks = {row.run_id: _remark(row) for row in comparison.rows}
@@ -159,6 +159,7 @@ def _note(runs: Sequence[RunData], panels: Sequence[Sequence[_Trace]]) -> list[s
     counts = Counter(word for trace in drawn.values() for word in trace.remark.split())
     found = [f"{counts['behind']} far behind their siblings (CMP006)"] if counts["behind"] else []
     found += [f"{counts['twin']} twin{'s' * (counts['twin'] > 1)} (CMP005)"] if counts["twin"] else []
+    found += [f"{counts['dominated']} dominated by another one (CMP004)"] if counts["dominated"] else []
     return [" · ".join(parts), *([" · ".join(found)] if found else [])]
 
 

@@ -5,8 +5,9 @@ from math import isfinite
 from typing import Any
 
 from lossacc_mlflow.records import Comparison, ComparisonRow, PairedComparison
-from lossacc_mlflow.render.format import metric_words, score, shorten, step_words
+from lossacc_mlflow.render.format import metric_words, p_value, score, shorten, signed, step_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
+from lossacc_mlflow.render.prediction_tables import Table
 from lossacc_mlflow.render.rows import group_rows, pair_tests
 from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS
 from lossacc_mlflow.wording import number
@@ -45,6 +46,7 @@ def render_comparison_report(comparison: Comparison, pictures: Mapping[str, byte
         "n_rows": len(comparison.rows),
         "n_hidden_rows": len(comparison.rows) - len(rows),
         "pairs": [_pair(p) for p in comparison.pairs[:_MAX_PAIRS]],
+        "pair_table": _pair_table(comparison.pairs[:_MAX_PAIRS]),
         "n_hidden_pairs": max(0, len(comparison.pairs) - _MAX_PAIRS),
         "cards": cards(comparison.findings),
         "counts": count_outcomes(comparison.findings),
@@ -80,6 +82,50 @@ def _model_rows(rows: Sequence[ComparisonRow]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _pair_table(pairs: Sequence[PairedComparison]) -> Table | None:
+    """Every pair in one line: both differences, and how sure they are when all pairs are looked at; None for one."""
+    if len(pairs) < 2:
+        return None
+    tested = max(p.n_pairs for p in pairs)
+    adjusted = tested > 1
+    return Table(
+        title="All pairs",
+        lead=(
+            "A minus B, on the same samples."
+            + (f" Of {tested:,} pairs some differ by chance: the p values of Holm allow for that." if adjusted else "")
+        ),
+        heads=(
+            "A against B",
+            "Accuracy",
+            *_p_heads("McNemar", adjusted),
+            "Loss",
+            *_p_heads("Test", adjusted),
+            "After temperature",
+            "Loss settled",
+        ),
+        rows=tuple(_pair_row(p, adjusted=adjusted) for p in pairs),
+    )
+
+
+def _p_heads(test: str, adjusted: bool) -> tuple[str, ...]:
+    return (f"{test} p", "Holm") if adjusted else (f"{test} p",)
+
+
+def _pair_row(pair: PairedComparison, *, adjusted: bool) -> tuple[str, ...]:
+    accuracy = [pair.mcnemar_p, pair.mcnemar_p_holm][: 1 + adjusted]
+    loss = [pair.brier_t_p if pair.at_clip else pair.paired_t_p, pair.loss_p_holm][: 1 + adjusted]
+    mark = " (Brier)" if pair.at_clip else ""
+    return (
+        f"{shorten(pair.name_a, 40)} against {shorten(pair.name_b, 40)}",
+        f"{100 * pair.delta_accuracy:+.1f} points",
+        *(p_value(p).removeprefix("p ").removeprefix("= ") for p in accuracy),
+        signed(pair.delta_loss),
+        *(p_value(p).removeprefix("p ").removeprefix("= ") + mark for p in loss),
+        signed(pair.delta_loss_after_temperature),
+        "yes" if pair.decided else "no",
+    )
 
 
 def _pair(pair: PairedComparison) -> dict[str, Any]:

@@ -137,12 +137,29 @@ def test_comparison_marks_the_best_and_shows_four_groups_a_pair() -> None:
     assert sum("best" in (cell.get("class") or "") for cell in page.all("td")) >= 2
 
 
+def test_all_pairs_stand_in_one_table_with_what_is_left_of_their_p_values() -> None:
+    made = comparison("calm", "sharp", "sharper")
+    pairs = tuple(replace(p, n_pairs=3, mcnemar_p_holm=0.5, loss_p_holm=0.0004, at_clip=False) for p in made.pairs)
+    page = Reader(render_comparison_report(replace(made, pairs=pairs), {}))
+    table = page.text[page.text.index("All pairs") : page.text.index("Where the differences come from")]
+    assert "Of 3 pairs some differ by chance" in table
+    assert table.count("0.5") >= len(pairs)
+    assert table.count("< 0.001") >= len(pairs)
+    assert "All pairs" not in Reader(render_comparison_report(comparison("calm", "sharp"), {})).text
+
+
+def test_further_pictures_of_a_kind_have_its_title() -> None:
+    html = render_comparison_report(comparison("calm", "sharp"), {"attribution.png": PNG, "attribution_2.png": PNG})
+    assert Reader(html).text.count("Which samples make the difference.") == 2
+
+
 def test_what_the_comparison_found_about_one_run_stands_below_its_row() -> None:
     made = comparison("calm", "sharp")
     page = Reader(render_comparison_report(made, {}))
     remark = page.text.index("'sharp' is 'calm' once more")
     assert page.text.index("Best step") < remark < page.text.index("Where the differences come from")
-    assert [cell["colspan"] for cell in page.all("td") if "colspan" in cell] == ["6"]
+    spans = [cell["colspan"] for cell in page.all("td") if "colspan" in cell]
+    assert spans == ["6"] * sum(len(row.remarks) for row in made.rows)
 
 
 def test_a_run_without_anything_says_what_was_seen_and_what_to_log() -> None:
