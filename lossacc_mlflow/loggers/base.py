@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from operator import index
 from typing import Any
 
 import mlflow
@@ -11,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from lossacc_mlflow import store
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.keys import parse_key
+from lossacc_mlflow.label_issues import mark_label_issues
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
 from lossacc_mlflow.records import PredictionSummary, RegressionSummary, Split, StepUnit
 from lossacc_mlflow.regression import judge_regression
+from lossacc_mlflow.wording import quote
 
 __all__ = ["log_curves", "log_predictions", "log_regression"]
 
@@ -86,21 +89,34 @@ def log_predictions(
     y_proba: ArrayLike,
     split: Split = "validation",
     *,
+    step: int | None = None,
     sample_id: Sequence[object] | None = None,
     labels: Sequence[object] | None = None,
+    label_issues: bool | None = None,
     run_id: str | None = None,
 ) -> PredictionSummary:
     """Log what the predictions of one split say: a summary, and a few numbers a sample.
+
+    With `step`, call it after every epoch: the summaries of all steps are kept as
+    ``lossacc/predictions/<split>_by_step.csv``, the samples of the latest step. So one sees whether a rising loss is a
+    matter of calibration or of refinement, and which step is the best after recalibration. A run without logged loss
+    or accuracy of this split is judged by these.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
     split : {"train", "validation", "test"}
+    step : int, optional
+        Of the training, in the same unit as the curves (tag ``lossacc.step_unit``, epochs by default). Logged twice,
+        the last one counts.
     sample_id : sequence of length n_samples, optional
         By which samples are matched across runs; their position by default.
     labels : sequence of length n_classes, optional
         The class of each column.
+    label_issues : bool, optional
+        Whether to look for wrong labels (extra ``cleanlab``). By default where it is installed, on held-out splits,
+        and not at a `step`.
     run_id : str, optional
         The active run by default.
 
@@ -113,16 +129,19 @@ def log_predictions(
     PredictionsError
         If labels and probabilities do not fit together; nothing is logged then.
     InputError
-        If no run is active and none is given.
+        If the step is no integer, or no run is active and none is given.
     StoreError
         If MLflow cannot be reached or refuses.
     """
+    at = _checked_step(step)
     predictions = make_predictions(y_true, y_proba, split=split, labels=labels, sample_id=sample_id)
     run = _run_id(run_id)
     summary, samples = judge_predictions(predictions)
-    store.log_artifacts(run, store.prediction_files(summary, samples))
+    if label_issues or (label_issues is None and split != "train" and at is None):
+        summary, samples = mark_label_issues(predictions, summary, samples)
     digest = _digest(predictions.sample_id, predictions.y_true)
-    store.set_tags(run, {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": digest})
+    tags = {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": digest}
+    store.keep_predictions(run, summary, samples, step=at, tags=tags)
     return summary
 
 
@@ -161,10 +180,22 @@ def log_regression(
     """
     summary, samples = judge_regression(y_true, y_pred, split=split, sample_id=sample_id)
     run = _run_id(run_id)
-    store.log_artifacts(run, store.regression_files(summary, samples))
     digest = _digest(None if sample_id is None else samples.sample_id, samples.y_true)
-    store.set_tags(run, {f"lossacc.samples.{split}": digest})
+    store.keep_regression(run, summary, samples, tags={f"lossacc.samples.{split}": digest})
     return summary
+
+
+def _checked_step(step: int | None) -> int | None:
+    """Any kind of integer; a float or a bool is most often an argument in the wrong place."""
+    if step is None:
+        return None
+    try:
+        at = index(step)
+    except TypeError:
+        at = None
+    if at is None or isinstance(step, bool) or not -(2**63) <= at < 2**63:
+        raise InputError(f"step must be an integer, such as the epoch; it is {quote(step)}.")
+    return at
 
 
 def _run_id(run_id: str | None) -> str:

@@ -11,7 +11,7 @@ from lossacc_mlflow.store.codec import (
     encode_regression_samples,
     encode_samples,
 )
-from lossacc_mlflow.store.kept import prediction_files, regression_files
+from lossacc_mlflow.store.keeping import keep_predictions, keep_regression
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
 from lossacc_mlflow.store.reading import read_run, read_runs
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
@@ -39,12 +39,12 @@ __all__ = [
     "encode_summary",
     "experiment_name",
     "find_run_ids",
+    "keep_predictions",
+    "keep_regression",
     "log_artifacts",
     "log_points",
-    "prediction_files",
     "read_run",
     "read_runs",
-    "regression_files",
     "set_tags",
     "write_update",
 ]

@@ -1,21 +1,28 @@
 """What loggers keep of the predictions of a run: one place for the files' names, and for reading them back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from itertools import product
 from typing import TypeVar, get_args
 
+import numpy as np
 from mlflow.entities import Run
 
+from lossacc_mlflow.curves import LOSS_METRICS, is_over_steps
 from lossacc_mlflow.errors import LossaccError
+from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.records import (
     Artifact,
+    Curve,
+    PredictionSteps,
     PredictionSummary,
     RegressionSamples,
     RegressionSummary,
     SamplePredictions,
     Split,
+    StepUnit,
 )
 from lossacc_mlflow.store.artifacts import FOLDER, RunArtifacts, open_artifacts
 from lossacc_mlflow.store.codec import (
@@ -25,12 +32,24 @@ from lossacc_mlflow.store.codec import (
     encode_samples,
 )
 from lossacc_mlflow.store.connection import Connection
+from lossacc_mlflow.store.steps import decode_steps
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 
-__all__ = ["Kept", "prediction_files", "read_kept", "regression_files"]
+__all__ = [
+    "PREDICTIONS_FOLDER",
+    "Kept",
+    "prediction_files",
+    "read_kept",
+    "regression_files",
+    "steps_path",
+    "with_curves_of_steps",
+]
 
-_FOLDER = f"{FOLDER}/predictions"
+PREDICTIONS_FOLDER = f"{FOLDER}/predictions"
+"""Where the loggers' files lie."""
+
 _Content = TypeVar("_Content")
+_CURVES: Mapping[str, Sequence[str]] = {"log_loss": LOSS_METRICS, "accuracy": ("accuracy",)}
 
 
 @dataclass(slots=True)
@@ -41,7 +60,7 @@ class Kept:
     ----------
     paths : tuple of str
         All files of ours.
-    predictions, samples, regressions, regression_samples
+    predictions, samples, by_step, regressions, regression_samples
         As in :class:`RunData`.
     digests : dict of str to str
         By path: of the summaries, which tell whether something was logged anew.
@@ -52,10 +71,16 @@ class Kept:
     paths: tuple[str, ...] = ()
     predictions: dict[Split, PredictionSummary] = field(default_factory=dict)
     samples: dict[Split, SamplePredictions] = field(default_factory=dict)
+    by_step: dict[Split, PredictionSteps] = field(default_factory=dict)
     regressions: dict[Split, RegressionSummary] = field(default_factory=dict)
     regression_samples: dict[Split, RegressionSamples] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+def steps_path(split: Split) -> str:
+    """Return where the figures over steps of one split lie."""
+    return f"{PREDICTIONS_FOLDER}/{split}_by_step.csv"
 
 
 def prediction_files(summary: PredictionSummary, samples: SamplePredictions) -> list[Artifact]:
@@ -70,7 +95,7 @@ def prediction_files(summary: PredictionSummary, samples: SamplePredictions) -> 
     -------
     list of Artifact
     """
-    name = f"{_FOLDER}/{samples.split}"
+    name = f"{PREDICTIONS_FOLDER}/{samples.split}"
     return [
         Artifact(f"{name}.parquet", encode_samples(samples)),
         Artifact(f"{name}.json", encode_summary(summary)),
@@ -89,14 +114,14 @@ def regression_files(summary: RegressionSummary, samples: RegressionSamples) -> 
     -------
     list of Artifact
     """
-    name = f"{_FOLDER}/{samples.split}_regression"
+    name = f"{PREDICTIONS_FOLDER}/{samples.split}_regression"
     return [
         Artifact(f"{name}.parquet", encode_regression_samples(samples)),
         Artifact(f"{name}.json", encode_summary(summary)),
     ]
 
 
-def read_kept(connection: Connection, run: Run, *, with_samples: bool) -> Kept:
+def read_kept(connection: Connection, run: Run, *, with_samples: bool, step_unit: StepUnit = "epoch") -> Kept:
     """Read what was kept of the predictions; a run without artifacts of ours costs one listing.
 
     Parameters
@@ -105,6 +130,8 @@ def read_kept(connection: Connection, run: Run, *, with_samples: bool) -> Kept:
     run : mlflow.entities.Run
     with_samples : bool
         Whether to read the predictions of every sample.
+    step_unit : str
+        What the steps of the run are.
 
     Returns
     -------
@@ -119,6 +146,8 @@ def read_kept(connection: Connection, run: Run, *, with_samples: bool) -> Kept:
         return kept
     for split in get_args(Split):
         _put(kept.predictions, split, _read(artifacts, f"{split}.json", decode_summary, kept))
+        decode_table = partial(decode_steps, split=split, step_unit=step_unit)
+        _put(kept.by_step, split, _read(artifacts, f"{split}_by_step.csv", decode_table, kept))
         _put(kept.regressions, split, _read(artifacts, f"{split}_regression.json", decode_regression_summary, kept))
         if with_samples:
             decode = partial(decode_samples, split=split)
@@ -128,13 +157,47 @@ def read_kept(connection: Connection, run: Run, *, with_samples: bool) -> Kept:
     return kept
 
 
+def with_curves_of_steps(curves: Sequence[Curve], by_step: Mapping[Split, PredictionSteps]) -> tuple[Curve, ...]:
+    """Take loss and accuracy over steps from the predictions, for the splits of which none was logged.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        As they were logged. A single score is no curve, and gives way.
+    by_step : mapping of split to PredictionSteps
+
+    Returns
+    -------
+    tuple of Curve
+        All of them, in the order of `METRICS`, then train, validation, test; those of predictions have keys such as
+        ``lossacc/predictions/validation_by_step.csv:log_loss``.
+    """
+    kept = list(curves)
+    for steps, (name, alike) in product(by_step.values(), _CURVES.items()):
+        curve = _curve_of_steps(steps, name)
+        logged = [c for c in kept if c.split == steps.split and c.metric.name in alike and is_over_steps(c)]
+        if not len(curve) or any(len(c) > 1 or len(c) >= len(curve) for c in logged):
+            continue
+        kept = [c for c in kept if c not in logged or c.metric != curve.metric or c.step_unit != curve.step_unit]
+        kept.append(curve)
+    order = {name: i for i, name in enumerate(METRICS)}
+    return tuple(sorted(kept, key=lambda c: (order[c.metric.name], get_args(Split).index(c.split))))
+
+
+def _curve_of_steps(steps: PredictionSteps, name: str) -> Curve:
+    value = steps.figures.get(name, np.full(len(steps), np.nan))
+    known = ~np.isnan(value)  # what a summary does not know was not logged
+    key = f"{steps_path(steps.split)}:{name}"
+    return Curve(METRICS[name], steps.split, steps.step[known], value[known], steps.step_unit, key)
+
+
 def _put(found: dict[Split, _Content], split: Split, content: _Content | None) -> None:
     if content is not None:
         found[split] = content
 
 
 def _read(artifacts: RunArtifacts, name: str, decode: Callable[[bytes], _Content], kept: Kept) -> _Content | None:
-    path = f"{_FOLDER}/{name}"
+    path = f"{PREDICTIONS_FOLDER}/{name}"
     if path not in kept.paths:
         return None
     try:

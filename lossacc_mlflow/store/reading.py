@@ -15,7 +15,7 @@ from lossacc_mlflow.records import RunData
 from lossacc_mlflow.series import Series, assemble_curves
 from lossacc_mlflow.store.connection import Connection, connect, each, translated
 from lossacc_mlflow.store.histories import decoded, open_histories
-from lossacc_mlflow.store.kept import Kept, read_kept
+from lossacc_mlflow.store.kept import Kept, read_kept, with_curves_of_steps
 from lossacc_mlflow.store.lookup import fetch_runs
 from lossacc_mlflow.store.tags import read_facts
 
@@ -118,7 +118,7 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
     )
     read_keys = {one.key for one in series}
     unread_keys = (key for key in run.data.metrics if key not in read_keys and not is_bookkeeping(key))
-    kept = read_kept(connection, run, with_samples=wanted.with_samples)
+    kept = read_kept(connection, run, with_samples=wanted.with_samples, step_unit=facts.step_unit or "epoch")
     validation = kept.predictions.get("validation")
     judged = validation or kept.regressions.get("validation")
     majority = validation.majority_accuracy if validation else None
@@ -128,9 +128,10 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
     return RunData(
         run_id=run.info.run_id,
         name=run.info.run_name or run.info.run_id,
-        curves=curves,
+        curves=with_curves_of_steps(curves, kept.by_step),
         predictions=kept.predictions,
         samples=kept.samples,
+        by_step=kept.by_step,
         regressions=kept.regressions,
         regression_samples=kept.regression_samples,
         params=run.data.params,

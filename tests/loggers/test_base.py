@@ -1,6 +1,8 @@
 """What training code logs is on the run, and is what is read back."""
 
+from collections import OrderedDict
 from functools import partial
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.errors import InputError, PredictionsError, StoreError
-from lossacc_mlflow.store import clean_run, read_run
+from lossacc_mlflow.records import Artifact, Split
+from lossacc_mlflow.store import clean_run, keeping, log_artifacts, log_points, read_run
+from lossacc_mlflow.store.artifacts import RunArtifacts
 from tests.conftest import Tracking
 
 RNG = np.random.default_rng(0)
@@ -66,6 +70,142 @@ def test_what_is_logged_anew_makes_a_diagnosis_stale(here: Tracking) -> None:
     assert read_run(run_id).fingerprint == first
     lossacc.log_regression(TARGET, PREDICTED + 1, run_id=run_id)
     assert len({before, first, read_run(run_id).fingerprint}) == 3
+
+
+def predictions(step: int) -> tuple[list[int], np.ndarray]:
+    """Twenty samples of three classes; the later, the surer."""
+    rng = np.random.default_rng(step)
+    truth = np.arange(20) % 3
+    logits = rng.normal(0, 1, (20, 3)) * (1 + step)
+    logits[np.arange(20), truth] += 1 + step
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return truth.tolist(), proba / proba.sum(axis=1, keepdims=True)
+
+
+def test_predictions_over_steps_are_read_back_as_curves(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    run_id = tracking.new_run(**{"lossacc.step_unit": "iteration"})
+    logged = {step: lossacc.log_predictions(*predictions(step), step=step, run_id=run_id) for step in (0, 2, 1, 3)}
+    run = read_run(run_id, with_samples=True)
+    steps = run.by_step["validation"]
+    assert (steps.step.tolist(), steps.step_unit) == ([0, 1, 2, 3], "iteration")
+    for name in ("log_loss", "refinement_loss", "n_samples"):
+        assert steps.figures[name].tolist() == [getattr(logged[step], name) for step in range(4)]
+    key = "lossacc/predictions/validation_by_step.csv"
+    assert [(c.key, c.step_unit) for c in run.curves] == [
+        (f"{key}:log_loss", "iteration"),
+        (f"{key}:accuracy", "iteration"),
+    ]
+    assert run.curves[0].value.tolist() == [logged[step].log_loss for step in range(4)]
+    assert run.predictions["validation"].log_loss == logged[3].log_loss
+    np.testing.assert_allclose(
+        run.samples["validation"].p_true, [p[t] for t, p in zip(*predictions(3), strict=True)], 1e-6
+    )
+
+
+def test_a_resumed_run_goes_on_and_an_earlier_step_leaves_the_latest_samples(here: Tracking) -> None:
+    run_id = here.new_run()
+    for step in (0, 1, 2):
+        lossacc.log_predictions(*predictions(step), step=step, run_id=run_id)
+    keeping._MEMORY.known.clear()  # another process goes on from step 1
+    lossacc.log_predictions(*predictions(9), step=1, run_id=run_id)
+    run = read_run(run_id)
+    log_loss = run.by_step["validation"].figures["log_loss"].tolist()
+    assert log_loss == [lossacc.summarize_predictions(*predictions(seed)).log_loss for seed in (0, 9, 2)]
+    assert run.predictions["validation"].log_loss == log_loss[2]
+
+
+def test_another_process_in_between_is_seen_and_nothing_is_read_otherwise(
+    here: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = here.new_run()
+    reads: list[str] = []
+    read = RunArtifacts.read
+
+    def counted(artifacts: RunArtifacts, path: str) -> bytes:
+        reads.append(path)
+        return read(artifacts, path)
+
+    monkeypatch.setattr(RunArtifacts, "read", counted)
+    for step in range(4):
+        lossacc.log_predictions(*predictions(step), step=step, run_id=run_id)
+    assert reads == []
+    ours = OrderedDict(keeping._MEMORY.known)
+    keeping._MEMORY.known.clear()
+    lossacc.log_predictions(*predictions(4), step=4, run_id=run_id)
+    keeping._MEMORY.known.clear()
+    keeping._MEMORY.known.update(ours)
+    lossacc.log_predictions(*predictions(5), step=5, run_id=run_id)
+    assert len(reads) == 2
+    assert read_run(run_id).by_step["validation"].step.tolist() == [0, 1, 2, 3, 4, 5]
+    clean_run(run_id)
+    lossacc.log_predictions(*predictions(6), step=6, run_id=run_id)
+    assert read_run(run_id).by_step["validation"].step.tolist() == [6]
+
+
+def test_what_is_remembered_is_bounded(here: Tracking) -> None:
+    for _ in range(18):
+        lossacc.log_predictions(*predictions(0), step=0, run_id=here.new_run())
+    assert len(keeping._MEMORY.known) <= 16
+
+
+def test_a_damaged_table_is_begun_anew(here: Tracking, caplog: pytest.LogCaptureFixture) -> None:
+    run_id = here.new_run()
+    log_artifacts(run_id, [Artifact("lossacc/predictions/validation_by_step.csv", b"not a table")])
+    assert "was left out" in " ".join(read_run(run_id).warnings)
+    lossacc.log_predictions(*predictions(0), step=0, run_id=run_id)
+    assert read_run(run_id).by_step["validation"].step.tolist() == [0]
+    assert "begun anew" in caplog.text
+
+
+def test_logged_curves_stay_and_are_not_doubled(here: Tracking) -> None:
+    run_id = here.new_run(**{"lossacc.loss": "log_loss"})
+    log_points(run_id, {"val_loss": ([0, 1, 2], [3.0, 2.0, 1.0]), "test_loss": ([0], [1.0])})
+    for step in range(3):
+        lossacc.log_predictions(*predictions(step), step=step, run_id=run_id)
+        lossacc.log_predictions(*predictions(step), "test", step=step, run_id=run_id)
+    found = {(c.split, c.metric.name): (c.key, len(c)) for c in read_run(run_id).curves}
+    assert len(read_run(run_id).curves) == len(found) == 4
+    assert found["validation", "log_loss"] == ("val_loss", 3)
+    assert found["test", "log_loss"] == ("lossacc/predictions/test_by_step.csv:log_loss", 3)
+
+
+@pytest.mark.parametrize("step", [1.0, "1", True, 2**63])
+def test_a_step_that_is_no_integer_is_refused(here: Tracking, step: object) -> None:
+    with pytest.raises(InputError, match="step must be an integer"):
+        lossacc.log_predictions(*predictions(0), step=step, run_id=here.new_run())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("split", "arguments", "looked"),
+    [
+        ("validation", {}, True),
+        ("train", {}, False),
+        ("validation", {"step": 1}, False),
+        ("validation", {"step": np.int32(1), "label_issues": True}, True),
+        ("train", {"label_issues": True}, True),
+        ("validation", {"label_issues": False}, False),
+    ],
+)
+def test_wrong_labels_are_looked_for_where_it_is_worth_it(
+    here: Tracking, split: Split, arguments: dict[str, Any], looked: bool
+) -> None:
+    run_id = here.new_run()
+    summary = lossacc.log_predictions(*predictions(0), split, run_id=run_id, **arguments)
+    run = read_run(run_id, with_samples=True)
+    assert (summary.n_label_issues is not None) is looked
+    assert run.predictions[split].n_label_issues == summary.n_label_issues
+    assert (run.samples[split].label_issue is not None) is looked
+
+
+def test_hostile_ids_and_labels_are_only_text(here: Tracking) -> None:
+    run_id = here.new_run()
+    truth, proba = predictions(0)
+    labels = ["a\nb", "\ud800", "x" * 10_000]
+    ids = [f"{i}\n\udfff,<b>{'y' * 10_000}" for i in range(20)]
+    lossacc.log_predictions([labels[t] for t in truth], proba, sample_id=ids, labels=labels, run_id=run_id)
+    assert read_run(run_id, with_samples=True).samples["validation"].classes == tuple(labels)
+    assert lossacc.diagnose(run_id, write=True).run.warnings == ()
 
 
 def test_nothing_is_logged_without_a_run_or_of_no_predictions(here: Tracking) -> None:
