@@ -7,7 +7,8 @@ from lossacc_mlflow.rules.dis_calibration import HesitantCorrect, Miscalibration
 from lossacc_mlflow.rules.dis_imbalance import MajorityAccuracy
 from lossacc_mlflow.rules.dis_samples import FewHugeErrors, LossHangsOnClip, SuspectedLabelErrors
 from lossacc_mlflow.rules.fit import AccuracyOverfitting, LossOverfitting
-from lossacc_mlflow.rules.fit_level import GeneralizationGap, NoBetterThanBaseline, TrainedPastBest
+from lossacc_mlflow.rules.fit_baseline import NoBetterThanBaseline
+from lossacc_mlflow.rules.fit_level import GeneralizationGap, TrainedPastBest
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
 from lossacc_mlflow.rules.meaning import AccuracyOnRegression, LossIsScore
 from lossacc_mlflow.rules.plane import LossAboveCeiling, LossBelowFloor

@@ -6,6 +6,7 @@ from typing import ClassVar
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule, share
 from lossacc_mlflow.rules.cost import cost_since_best, say_rise
+from lossacc_mlflow.rules.dis_steps import split_rise
 from lossacc_mlflow.rules.fit import LossOverfitting
 from lossacc_mlflow.rules.observation import NEEDS_LOSS_AND_ACCURACY, observe
 from lossacc_mlflow.smoothing import CurveShape
@@ -24,7 +25,9 @@ class LossUpAccuracyFlat(Rule):
 
     Why it matters: this is where one figure says stop and the other says go on. The answers are as good as before;
     the same wrong answers are given with more certainty, or right ones with less. Which of the two, only
-    predictions tell (DIS003 to DIS005).
+    predictions tell (DIS003 to DIS005). Where they were logged over the steps, the rise is split here into calibration,
+    which a temperature repairs, and refinement, which nothing does; and the step that is best after recalibration, at
+    the lowest smoothed refinement loss, is named.
 
     What to do: decide what you need. For answers, the last state is fine. For probabilities, take the best step by
     loss, or fit a temperature on validation data. Log predictions to see which samples pay.
@@ -62,13 +65,23 @@ class LossUpAccuracyFlat(Rule):
             return self.clear(f"The {seen.held_out} loss rises, and the accuracy falls with it: they agree.", evidence)
         if fit.late_divergence.is_flagged(run) or fit.not_learning.is_flagged(run):
             return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
-        return self.flagged(
+        parts = split_rise(run.by_step.get(seen.held_out))
+        message = (
             f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "
             f"({number(validation.best_value)} to {number(validation.end)}), while the {seen.quality_word} went from "
-            f"{percent(quality.at_step(rise.step))} to {percent(quality.end)}.",
-            [*evidence, *cost_since_best(seen)],
+            f"{percent(quality.at_step(rise.step))} to {percent(quality.end)}."
+        )
+        advice = (
             f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
-            "temperature on validation data.",
+            "temperature on validation data."
+        )
+        if parts is not None and parts.gain > 0:
+            best = f"{parts.step_unit} {parts.refinement.best_step}"
+            advice = f"Keep {best}, and fit a temperature on validation data; for answers alone the last state will do."
+        return self.flagged(
+            message if parts is None else f"{message} {parts.say()}",
+            [*evidence, *cost_since_best(seen), *([] if parts is None else parts.evidence)],
+            advice,
             split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,

@@ -1,4 +1,4 @@
-"""FIT rules about the level that a run ends at: beside train, beside a baseline, beside its own best."""
+"""FIT rules about the level that a run ends at: beside train, beside its own best."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -14,7 +14,7 @@ from lossacc_mlflow.rules.trn import LateDivergence, NotLearning
 from lossacc_mlflow.smoothing import CurveShape
 from lossacc_mlflow.wording import number, percent
 
-__all__ = ["GeneralizationGap", "NoBetterThanBaseline", "TrainedPastBest"]
+__all__ = ["GeneralizationGap", "TrainedPastBest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,85 +101,6 @@ class GeneralizationGap(Rule):
         step = int(validation.step[first])
         fallen = train.at_step(step) - train.end >= self.min_fall * abs(train.at_step(step))
         return step if fallen and first <= self.before * (len(validation) - 1) else None
-
-
-@dataclass(frozen=True, slots=True)
-class NoBetterThanBaseline(Rule):
-    """The model does no better on new data than a baseline that needs no training, or hardly any.
-
-    How it is detected: a baseline is logged with the run, as a metric or tag (``baseline_loss``,
-    ``baseline_accuracy``; tags carry the prefix ``lossacc.``): the figure of a constant answer, of yesterday's value,
-    of a linear model, or of the model in use. The best smoothed validation accuracy does not exceed its baseline by
-    more than ``min_gain``, or the best validation loss does not fall below its own by more than ``min_gain_loss`` of
-    it. Where both are known, both must fail.
-
-    Why it matters: a falling loss says that something was learned, and nothing about whether it was worth it. Of two
-    models as good as each other the simpler one is better.
-
-    What to do: if the train figures do not beat the baseline either, the model is too simple, too strongly
-    regularised, or was trained too little or at the wrong learning rate: it underfits. If they do, what it has
-    learned does not carry over to new data: regularise, or get more of it.
-
-    Parameters
-    ----------
-    min_gain : float
-        Gain in accuracy that is still no gain.
-    min_gain_loss : float
-        Relative fall below the baseline's loss that is still no gain.
-    """
-
-    code: ClassVar[str] = "FIT004"
-    title: ClassVar[str] = "Underfitting: no better than a baseline"
-    level: ClassVar[Level] = "warning"
-    min_gain: float = 0.0
-    min_gain_loss: float = 0.0
-
-    def check(self, run: RunData) -> Finding:
-        """Hold the best figures against those of the baseline."""
-        seen = observe(run)
-        evidence, gains, train_gains = [], [], []
-        accuracy, train_accuracy = seen.validation_accuracy_any, seen.train_quality_final
-        if run.baseline_accuracy is not None and accuracy is not None:
-            needed = run.baseline_accuracy + self.min_gain
-            evidence.append(Evidence("best_accuracy", accuracy.best_value, needed, "fraction"))
-            gains.append(accuracy.best_value > needed)
-            train_gains.append(train_accuracy is not None and train_accuracy > needed)
-        loss, train_loss = seen.validation_loss_any, seen.train_loss_final
-        if run.baseline_loss is not None and loss is not None:
-            needed = run.baseline_loss - self.min_gain_loss * abs(run.baseline_loss)
-            evidence.append(Evidence("best_loss", loss.best_value, needed, seen.loss_unit))
-            gains.append(loss.best_value < needed)
-            train_gains.append(train_loss is not None and train_loss < needed)
-        if not gains:
-            return self.not_applicable(
-                "No baseline is known: log what a simple rule reaches as baseline_accuracy or baseline_loss."
-            )
-        if any(gains):
-            return self.clear("The model beats its baseline.", evidence)
-        return self.flagged(
-            f"At its best, {' and '.join(self._words(run, seen))}.",
-            evidence,
-            "What it has learned does not carry over to new data: regularise, or get more of it."
-            if any(train_gains)
-            else "It does not beat it on its training data either: use a larger model, weaker regularisation, other "
-            "inputs, or train longer.",
-            split=seen.held_out,
-            step=None if loss is None else loss.best_step,
-            step_interval=None if loss is None else loss.best_interval,
-        )
-
-    def _words(self, run: RunData, seen: Observation) -> list[str]:
-        words = []
-        accuracy, loss = seen.validation_accuracy_any, seen.validation_loss_any
-        if run.baseline_accuracy is not None and accuracy is not None:
-            words.append(
-                f"the accuracy is {percent(accuracy.best_value)}, the baseline's {percent(run.baseline_accuracy)}"
-            )
-        if run.baseline_loss is not None and loss is not None:
-            words.append(
-                f"the {seen.held_out} loss is {number(loss.best_value)}, the baseline's {number(run.baseline_loss)}"
-            )
-        return words
 
 
 @dataclass(frozen=True, slots=True)

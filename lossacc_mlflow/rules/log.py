@@ -10,7 +10,7 @@ import numpy as np
 from lossacc_mlflow.curves import ACCURACY_METRICS, held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
 from lossacc_mlflow.rules.base import Rule
-from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MAX_STEP_RATIO, is_in_percent
+from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MAX_STEP_RATIO, chance_level, is_in_percent
 from lossacc_mlflow.wording import number
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
@@ -21,7 +21,9 @@ class AccuracyOutOfRange(Rule):
     """An accuracy lies outside 0..1: it was logged in percent, or it is no accuracy.
 
     How it is detected: the largest or smallest finite value of any accuracy curve lies outside [0, ``max_value``].
-    Values up to ``max_percent`` are read as percent if most of them exceed 1; others cannot be an accuracy at all.
+    Values up to ``max_percent`` are read as percent if most of them exceed 1 and the largest is at least half of what
+    chance gives, where that is known; others cannot be an accuracy at all. A largest value below ``sure_percent`` may
+    be no accuracy either.
 
     Why it matters: every statement about loss and accuracy (chance level, error rate, bounds) multiplies by the
     error 1 - accuracy. 98.1 instead of 0.981 makes all of them meaningless.
@@ -35,6 +37,8 @@ class AccuracyOutOfRange(Rule):
         Largest value that passes as a fraction; a little above 1 for rounding.
     max_percent : float
         Largest value that passes as a percentage.
+    sure_percent : float
+        Percentage from which on nothing else comes to mind.
     """
 
     code: ClassVar[str] = "LOG001"
@@ -42,6 +46,7 @@ class AccuracyOutOfRange(Rule):
     level: ClassVar[Level] = "error"
     max_value: float = MAX_FRACTION
     max_percent: float = MAX_PERCENT
+    sure_percent: float = 10.0
 
     def check(self, run: RunData) -> Finding:
         """Hold every accuracy curve against the range of a fraction."""
@@ -52,11 +57,16 @@ class AccuracyOutOfRange(Rule):
         low, high = _smallest(worst), _largest(worst)
         if low >= 0 and high <= self.max_value:
             return self.clear("Every accuracy lies between 0 and 1.", [Evidence("largest_accuracy", high)])
-        percent = high <= self.max_percent and is_in_percent(worst.value[np.isfinite(worst.value)])
+        finite = worst.value[np.isfinite(worst.value)]
+        percent = high <= self.max_percent and is_in_percent(finite, chance_level(run))
         outside = (worst.value > self.max_value) | (worst.value < 0)
         step = int(worst.step[np.argmax(outside)])
         evidence = [Evidence("largest_accuracy", high, self.max_value), Evidence("smallest_accuracy", low, 0.0)]
         what = "was logged in percent" if percent else "is no accuracy, neither a fraction nor a percentage"
+        if percent and high < self.sure_percent:
+            what += f", if it is one at all: {number(high)} % is next to nothing"
+        elif not percent and is_in_percent(finite):
+            what += f": {number(high)} % would be far below chance, {number(100 * (chance_level(run) or 0.0))} %"
         return self.flagged(
             f"'{worst.key}' runs from {number(low)} to {number(high)}: it {what}.",
             evidence,

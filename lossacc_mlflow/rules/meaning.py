@@ -19,7 +19,7 @@ from lossacc_mlflow.curves import (
 from lossacc_mlflow.keys import find_metric
 from lossacc_mlflow.records import Evidence, Finding, FloatArray, Level, RunData
 from lossacc_mlflow.rules.base import Rule
-from lossacc_mlflow.rules.observation import MAX_PERCENT, MIN_POINTS
+from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MIN_POINTS, chance_level, is_in_percent
 from lossacc_mlflow.smoothing import CurveShape, shape_of
 from lossacc_mlflow.wording import number, quote
 
@@ -31,12 +31,13 @@ class AccuracyOnRegression(Rule):
     """An accuracy was logged for a regression.
 
     How it is detected: there is an accuracy, and one of these says that the target is a number: the estimator (tags
-    ``estimator_name`` and ``estimator_class``, parameter ``objective``); R², unless the class count, a log loss or
-    another score of classifiers is known as well; a squared or absolute error as the only loss; values below 0 or
-    above 100, as R² and errors have them; or a loss that falls by more than ``min_fall`` while the accuracy stays below
-    ``max_accuracy`` and moves by less than ``max_change``. Where a squared error is all that tells, and the accuracy
-    exceeds ``max_accuracy``, the finding is a note: a classifier can be trained so. Values out of range are a note too:
-    LOG001 has said so.
+    ``estimator_name`` and ``estimator_class``, parameter ``objective``); predicted numbers that were logged; R², unless
+    the class count, a log loss or another score of classifiers is known as well; a squared or absolute error as the
+    only loss; values below 0 or above 100, as R² and errors have them; or a loss that falls by more than ``min_fall``
+    while the accuracy stays below ``max_accuracy`` and moves by less than ``max_change``. Where a squared error is all
+    that tells, and the accuracy exceeds ``max_accuracy``, the finding is a note: a classifier can be trained so. Where
+    the number of classes is known too, the accuracy must be one that none can be, as 3.9 of four classes is. Values out
+    of range are a note: LOG001 has said so.
 
     Why it matters: the accuracy of a regression is the share of predictions that equal the target to the last digit,
     and says nothing. A verdict that weighs it against the loss says nothing either.
@@ -83,8 +84,12 @@ class AccuracyOnRegression(Rule):
     def _suspicion(self, run: RunData, values: Sequence[FloatArray], low: float, high: float) -> tuple[str, str] | None:
         """What speaks for a regression, and what else it may mean."""
         certain = _regressor(run) or (None if _is_classification(run) else _regression_metric(run, _REGRESSION_SCORES))
-        if certain is not None or _is_classification(run):
-            return None if certain is None else (certain, "")
+        if certain is None and run.regressions and not run.predictions:
+            certain = "the predictions that were logged are numbers"
+        if certain is not None:
+            return certain, ""
+        if _is_classification(run):
+            return self._class_numbers(run, values)
         if low < 0 or high > MAX_PERCENT:
             return f"it runs from {number(low)} to {number(high)}, as no accuracy does", ", or it is another score"
         if self._stands_still(run, values):
@@ -93,6 +98,15 @@ class AccuracyOnRegression(Rule):
         if loss is None:
             return None
         return loss, ", or a classifier was trained by it" if high > self.max_accuracy else ""
+
+    def _class_numbers(self, run: RunData, values: Sequence[FloatArray]) -> tuple[str, str] | None:
+        """Whether classes were learned as numbers: their squared error, and an accuracy that none can be."""
+        loss = _regression_metric(run, _REGRESSION_LOSSES)
+        chance = chance_level(run)
+        impossible = any(v.max() > MAX_FRACTION and not is_in_percent(v, chance) for v in values)
+        if loss is None or not impossible or any(c.metric.name in _CLASSIFIER_METRICS for c in run.curves):
+            return None
+        return f"{loss}, and it is above 1", ", or it is another score"
 
     def _stands_still(self, run: RunData, values: Sequence[FloatArray]) -> bool:
         """Whether the loss falls as it cannot with an accuracy that stands still near zero."""

@@ -169,20 +169,24 @@ def chance_level(run: RunData) -> float | None:
     return max(candidates, default=None)
 
 
-def is_in_percent(values: FloatArray) -> bool:
+def is_in_percent(values: FloatArray, chance: float | None = None) -> bool:
     """Tell whether accuracies were logged in percent.
 
     Parameters
     ----------
     values : ndarray of float64, shape (n,)
         Finite values, at least one.
+    chance : float, optional
+        Accuracy of a model that looks at no input.
 
     Returns
     -------
     bool
-        Whether all lie between 0 and 100, and most above 1: a noisy fraction may pass 1 here and there.
+        Whether all lie between 0 and 100, and most above 1 (a noisy fraction may pass 1 here and there), and the
+        largest is no less than half of what chance gives: of four classes, 3.9 is no percentage.
     """
-    return bool(values.min() >= 0 and values.max() <= MAX_PERCENT and np.median(values) > MAX_FRACTION)
+    possible = values.min() >= 0 and values.max() <= MAX_PERCENT and np.median(values) > MAX_FRACTION
+    return bool(possible and (chance is None or values.max() >= 50 * chance))
 
 
 def _course(curve: Curve | None) -> CurveShape | None:
@@ -213,7 +217,9 @@ def _quality(run: RunData, split: Split) -> Curve | None:
         return curve
     if finite.max() > MAX_PERCENT or (finite.min() < 0 and finite.max() > MAX_FRACTION):
         return None
-    return replace(curve, value=curve.value / 100) if is_in_percent(finite) else curve
+    if np.median(finite) <= MAX_FRACTION:
+        return curve
+    return replace(curve, value=curve.value / 100) if is_in_percent(finite, chance_level(run)) else None
 
 
 def _ends_finite(curve: Curve) -> bool:

@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from lossacc_mlflow.rules.fit_level import GeneralizationGap, NoBetterThanBaseline, TrainedPastBest
+from lossacc_mlflow.rules.fit_level import GeneralizationGap, TrainedPastBest
 from tests.builders import falling, make_run, overfitting
 
 
@@ -57,33 +57,3 @@ def test_trained_past_the_best_step_for_a_fifth_of_the_run(since: int, status: s
 
 def test_past_the_best_step_is_not_guessed() -> None:
     assert TrainedPastBest().check(make_run({"val_loss": [nan] * 30})).status == "not_applicable"
-
-
-@pytest.mark.parametrize(("baseline", "status"), [(0.89, "clear"), (0.9, "flagged")])
-def test_no_better_than_the_accuracy_of_a_baseline(baseline: float, status: str) -> None:
-    run = make_run({"val_accuracy": [0.5, 0.9, 0.8]}, baseline_accuracy=baseline)
-    assert NoBetterThanBaseline().check(run).status == status
-
-
-@pytest.mark.parametrize(("baseline", "status"), [(0.31, "clear"), (0.3, "flagged")])
-def test_no_better_than_the_loss_of_a_baseline(baseline: float, status: str) -> None:
-    run = make_run({"train_loss": [0.9, 0.2, 0.1], "val_loss": [0.9, 0.3, 0.4]}, baseline_loss=baseline)
-    found = NoBetterThanBaseline().check(run)
-    assert found.status == status
-    if status == "flagged":
-        assert "carry over" in found.advice
-        assert found.step == 1
-
-
-def test_what_beats_its_baseline_in_one_figure_beats_it() -> None:
-    curves = {"val_accuracy": [0.9], "val_loss": [0.5]}
-    run = make_run(curves, baseline_accuracy=0.95, baseline_loss=0.6)
-    assert NoBetterThanBaseline().check(run).status == "clear"
-    too_simple = NoBetterThanBaseline().check(make_run(curves | {"train_loss": [0.5]}, baseline_loss=0.4))
-    assert "training data either" in too_simple.advice
-
-
-@pytest.mark.parametrize("curves", [{}, {"val_accuracy": [nan]}, {"train_accuracy": [0.5]}])
-def test_a_baseline_is_not_guessed(curves: dict[str, list[float]]) -> None:
-    assert NoBetterThanBaseline().check(make_run(curves, baseline_accuracy=0.9)).status == "not_applicable"
-    assert NoBetterThanBaseline().check(make_run({"val_accuracy": [0.9]})).status == "not_applicable"

@@ -5,6 +5,7 @@ import pytest
 
 from lossacc_mlflow.records import Curve, RunData
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
+from lossacc_mlflow.rules.observation import observe
 from tests.builders import falling, make_curve, make_run
 
 
@@ -68,3 +69,21 @@ def test_missing_curves_are_named_and_so_is_what_was_seen() -> None:
 def test_a_curve_without_a_finite_value_is_missing() -> None:
     curves = {key: [0.5] for key in ("train_loss", "val_loss", "train_accuracy")} | {"val_accuracy": [float("nan")]}
     assert "validation accuracy" in MissingCurve().check(make_run(curves)).message
+
+
+@pytest.mark.parametrize(
+    ("largest", "n_classes", "said"),
+    [
+        (3.9, None, "it was logged in percent, if it is one at all: 3.90 % is next to nothing."),
+        (3.9, 4, "neither a fraction nor a percentage: 3.90 % would be far below chance, 25 %."),
+        (12.4, 4, "neither a fraction nor a percentage: 12.4 % would be far below chance, 25 %."),
+        (12.6, 4, "it was logged in percent."),
+        (98.1, 4, "it was logged in percent."),
+    ],
+)
+def test_what_a_small_percentage_is_taken_for(largest: float, n_classes: int | None, said: str) -> None:
+    run = make_run({"val_accuracy": np.linspace(largest / 3, largest, 9)}, n_classes=n_classes)
+    found = AccuracyOutOfRange().check(run)
+    assert found.status == "flagged"
+    assert found.message.endswith(said)
+    assert (observe(run).validation_quality is None) == ("neither" in said)

@@ -6,6 +6,7 @@ from math import nan
 import numpy as np
 import pytest
 
+from lossacc_mlflow.records import RegressionSummary
 from lossacc_mlflow.rules.meaning import AccuracyOnRegression, LossIsScore
 from tests.builders import falling, make_run
 
@@ -53,6 +54,22 @@ def test_a_classifier_can_be_trained_by_squared_error(accuracy: float, level: st
     assert "the parameter loss is 'mse'" in _REGRESSION.check(by_param).message
     with_log_loss = {"val_accuracy": values, "val_mean_squared_error": _FALLING, "val_log_loss": _FALLING}
     assert _REGRESSION.check(make_run(with_log_loss)).status == "clear"
+
+
+@pytest.mark.parametrize(("largest", "status"), [(3.9, "flagged"), (98.1, "clear"), (0.98, "clear")])
+def test_classes_that_were_learned_as_numbers(largest: float, status: str) -> None:
+    curves = {"val_accuracy": np.linspace(largest / 2, largest, 20), "val_mean_squared_error": _FALLING}
+    found = _REGRESSION.check(make_run(curves, n_classes=4))
+    assert (found.status, found.level) == (status, "note" if status == "flagged" else "warning")
+    with_log_loss = make_run(curves | {"val_log_loss": _FALLING}, n_classes=4)
+    assert _REGRESSION.check(with_log_loss).status == "clear"
+
+
+def test_predicted_numbers_tell() -> None:
+    names = RegressionSummary.__dataclass_fields__
+    summary = RegressionSummary(**{name: 9 for name in names if name != "notes"})  # type: ignore[arg-type]
+    run = make_run({"val_accuracy": _RISING}, regressions={"validation": summary}, n_classes=4)
+    assert "the predictions that were logged are numbers" in _REGRESSION.check(run).message
 
 
 @pytest.mark.parametrize("values", [[-0.3, 0.2], [0.5, 390.0]])
