@@ -8,6 +8,7 @@ import click
 
 from lossacc_mlflow import __version__, pipeline, store
 from lossacc_mlflow.cli.output import DIAGNOSIS_FORMATS, output_stream, say_diagnoses, with_progress
+from lossacc_mlflow.cli.predictions import predictions
 from lossacc_mlflow.curves import LOSS_METRICS
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.files import read_curve_file
@@ -60,6 +61,8 @@ def main(debug: bool) -> None:
     reached or refused; 4 an error of ours.
     """
 
+
+main.add_command(predictions)
 
 _tracking_uri = click.option("--tracking-uri", metavar="URI", help="MLflow's tracking store; MLflow's own by default.")
 _experiment = click.option("--experiment", metavar="NAME_OR_ID", help="All runs of this experiment.")

@@ -8,6 +8,7 @@ from lossacc_mlflow.records.arrays import FloatArray, IntArray
 from lossacc_mlflow.records.bounds import LossBounds
 from lossacc_mlflow.records.comparison import AttributionGroup, Comparison, ComparisonRow, PairedComparison, PairTest
 from lossacc_mlflow.records.curves import Curve, CurveSummary, Metric, Split, StepUnit
+from lossacc_mlflow.records.files import PredictionFileSummary, PredictionReport
 from lossacc_mlflow.records.findings import Diagnosis, Discrepancy, Evidence, Finding, Level, Status, Verdict
 from lossacc_mlflow.records.predictions import (
     ClassSummary,
@@ -41,6 +42,8 @@ __all__ = [
     "Metric",
     "PairTest",
     "PairedComparison",
+    "PredictionFileSummary",
+    "PredictionReport",
     "PredictionSteps",
     "PredictionSummary",
     "Predictions",

@@ -9,11 +9,13 @@ from lossacc_mlflow.render.jsonable import (
     render_comparison_json,
     render_json,
     render_jsonl,
+    render_predictions_json,
 )
 from lossacc_mlflow.render.junit import render_junit
 from lossacc_mlflow.render.manual import render_manual
 from lossacc_mlflow.render.note import render_comparison_note, render_note
 from lossacc_mlflow.render.page import PAGE_LIMIT, notebook_frame
+from lossacc_mlflow.render.predictions_text import render_predictions_text
 from lossacc_mlflow.render.report import render_report
 from lossacc_mlflow.render.rows import COMPARISON_COLUMNS, TABLE_COLUMNS, comparison_rows, render_table
 from lossacc_mlflow.render.sheets import (
@@ -51,6 +53,8 @@ __all__ = [
     "render_manual",
     "render_note",
     "render_pairs_csv",
+    "render_predictions_json",
+    "render_predictions_text",
     "render_report",
     "render_suspected_labels_csv",
     "render_table",

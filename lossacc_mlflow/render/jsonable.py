@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossacc_mlflow.records import Comparison, Diagnosis
+from lossacc_mlflow.records import Comparison, Diagnosis, PredictionReport
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -19,6 +19,7 @@ __all__ = [
     "render_comparison_json",
     "render_json",
     "render_jsonl",
+    "render_predictions_json",
 ]
 
 SCHEMA_VERSION = 1
@@ -150,6 +151,32 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
 def render_comparison_json(comparison: Comparison, *, indent: int | None = 2) -> str:
     """Write ``comparison.json``: strict JSON, ASCII only, without a final line break."""
     return _dumps(comparison_payload(comparison), indent)
+
+
+def render_predictions_json(report: PredictionReport, *, indent: int | None = 2) -> str:
+    """Write what prediction files say; it satisfies ``schemas/predictions.schema.json``.
+
+    Parameters
+    ----------
+    report : PredictionReport
+    indent : int or None
+        None writes everything on one line.
+
+    Returns
+    -------
+    str
+        Strict JSON, ASCII only, without a final line break: ``files``, ``summaries`` and ``findings`` have one entry
+        a file, in the order in which they were named.
+    """
+    payload = {
+        "schema_version": SCHEMA_VERSION,
+        "files": [{"name": f.name, "path": f.path, "discrepancy": f.discrepancy} for f in report.files],
+        "summaries": [jsonable(f.summary) for f in report.files],
+        "findings": [jsonable(f.findings) for f in report.files],
+        "pairs": jsonable(report.pairs),
+        "remarks": jsonable(report.remarks),
+    }
+    return _dumps(payload, indent)
 
 
 def _dumps(payload: dict[str, Any], indent: int | None) -> str:

@@ -1,0 +1,135 @@
+"""Prediction files against each other: matched sample by sample, or refused with both names."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from lossacc_mlflow.errors import PredictionFileError
+from lossacc_mlflow.files import judge_prediction_files
+from lossacc_mlflow.pairing import compare_predictions
+from lossacc_mlflow.predictions import summarize_predictions
+from tests.files.test_predictions import table
+
+N = 60
+CLASSES = ("cat", "dog", "eel")
+
+
+def proba_of(y: NDArray[np.int64], seed: int, sharpness: float = 2.0) -> NDArray[np.float64]:
+    logits = sharpness * (np.eye(3)[y] + np.random.default_rng(seed).normal(0, 0.5, (len(y), 3)))
+    proba: NDArray[np.float64] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return proba
+
+
+Y = np.random.default_rng(0).integers(0, 3, N)
+A, B = proba_of(Y, 1), proba_of(Y, 2, 6.0)
+
+
+def save(folder: Path, name: str, proba: NDArray[np.float64], **extra: Any) -> Path:  # noqa: ANN401  (columns)
+    return table(folder, name, {"y_true": Y, **{f"proba_{k}": proba[:, k] for k in range(3)}, **extra})
+
+
+def test_files_give_what_arrays_give(tmp_path: Path) -> None:
+    report = judge_prediction_files([save(tmp_path, "a.csv", A), save(tmp_path, "b.parquet", B)])
+    assert [file.name for file in report.files] == ["a", "b"]
+    for file, proba in zip(report.files, (A, B), strict=True):
+        expected = summarize_predictions(Y, proba)
+        for figure in ("n_samples", "accuracy", "log_loss", "ece", "temperature", "refinement_loss"):
+            assert getattr(file.summary, figure) == pytest.approx(getattr(expected, figure), rel=1e-9), figure
+    (pair,) = report.pairs
+    expected_pair = compare_predictions(Y, A, B, name_a="a", name_b="b")
+    assert pair.delta_loss == pytest.approx(expected_pair.delta_loss, rel=1e-9)
+    assert sum(g.contribution for g in pair.groups) == pytest.approx(pair.delta_loss, abs=1e-12)
+    assert pair.explanation == expected_pair.explanation
+    assert {f.code for f in report.files[0].findings} >= {"DIS003", "DIS004", "DIS005"}
+
+
+def test_ids_stand_above_the_order_of_rows(tmp_path: Path) -> None:
+    order = np.random.default_rng(3).permutation(N)
+    ids = np.array([f"image {i}" for i in range(N)])
+    a = save(tmp_path, "a.csv", A, sample_id=ids)
+    columns = {f"proba_{k}": B[order, k] for k in range(3)}
+    b = table(tmp_path, "b.csv", {"y_true": Y[order], "sample_id": ids[order], **columns})
+    (pair,) = judge_prediction_files([a, b]).pairs
+    assert pair.delta_loss == pytest.approx(compare_predictions(Y, A, B).delta_loss, abs=1e-12)
+    without = table(tmp_path, "c.csv", {"y_true": Y[order], **columns})
+    with pytest.raises(PredictionFileError, match=r"different true labels for \d+ of 60 samples, first row \d+"):
+        judge_prediction_files([a, without])
+
+
+def test_classes_are_matched_by_name(tmp_path: Path) -> None:
+    a = table(
+        tmp_path, "a.csv", {"y_true": np.array(CLASSES)[Y], **{f"proba_{c}": A[:, k] for k, c in enumerate(CLASSES)}}
+    )
+    turned = {f"proba_{c}": B[:, k] for k, c in reversed(list(enumerate(CLASSES)))}
+    b = table(tmp_path, "b.csv", {"y_true": np.array(CLASSES)[Y], **turned})
+    report = judge_prediction_files([a, b])
+    assert report.pairs[0].delta_loss == pytest.approx(compare_predictions(Y, A, B).delta_loss, abs=1e-12)
+    assert report.files[1].samples.classes == ("eel", "dog", "cat")
+    numbered = judge_prediction_files([a, save(tmp_path, "c.csv", B)])
+    assert numbered.pairs[0].delta_loss == pytest.approx(report.pairs[0].delta_loss, abs=1e-12)
+
+
+def test_many_files_are_held_against_the_most_accurate(tmp_path: Path) -> None:
+    paths = [save(tmp_path, f"m{i}.csv", proba_of(Y, i, 1.0 + i)) for i in range(7)]
+    few, many = judge_prediction_files(paths[:6]), judge_prediction_files(paths)
+    assert (len(few.pairs), few.remarks) == (15, ())
+    accuracies = [file.summary.accuracy for file in many.files]
+    best = many.files[int(np.argmax(accuracies))].name
+    assert {pair.name_a for pair in many.pairs} == {best}
+    assert len(many.pairs) == 6
+    assert best in many.remarks[0]
+    assert all(pair.n_pairs == 6 and pair.mcnemar_p_holm >= pair.mcnemar_p for pair in many.pairs)
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    paths = [save(tmp_path, "a.csv", A), save(tmp_path / "x", "a.csv", B)]
+    assert [file.name for file in judge_prediction_files(paths).files] == list(map(str, paths))
+
+
+def test_no_temperature_where_none_is_wanted(tmp_path: Path) -> None:
+    (file,) = judge_prediction_files([save(tmp_path, "a.csv", A)], temperature=False).files
+    assert file.summary.temperature is None
+
+
+def save_rows(folder: Path, rows: slice, **extra: Any) -> Path:  # noqa: ANN401  (columns)
+    columns = {f"proba_{k}": B[rows, k] for k in range(3)}
+    return table(folder, "b.csv", {"y_true": Y[rows], **columns, **{k: v[rows] for k, v in extra.items()}})
+
+
+def test_files_that_do_not_belong_together_are_both_named(tmp_path: Path) -> None:
+    ids = np.arange(N).astype(str)
+    a = save(tmp_path, "a.csv", A, sample_id=ids)
+    b = tmp_path / "b.csv"
+    for rows, extra, told in (
+        (slice(0, 50), {}, r"do not hold the same samples \(60 and 50\).*sample_id"),
+        (slice(0, 50), {"sample_id": ids}, r"the same samples \(60 and 50, 50 in common\)"),
+        (slice(0, N), {"sample_id": np.roll(ids, 1)}, r"different true labels .* first sample '"),
+        (slice(0, N), {"sample_id": np.where(ids == "7", "8", ids)}, r"'8' is there 2 times"),
+    ):
+        save_rows(tmp_path, rows, **extra)
+        with pytest.raises(PredictionFileError, match=told) as caught:
+            judge_prediction_files([a, b])
+        assert str(b) in str(caught.value)
+        assert str(a) in str(caught.value) or "2 times" in told
+    pd.DataFrame({"y_true": Y % 2, "proba": B[:, 0]}).to_csv(b, index=False)
+    with pytest.raises(PredictionFileError, match=r"same classes \(3 and 2 columns\)"):
+        judge_prediction_files([save(tmp_path, "a.csv", A), b])
+
+
+@pytest.mark.parametrize(
+    ("proba", "told"),
+    [(np.log(A), "softmax"), (A * 2, "softmax"), (A - 0.5, "softmax")],
+    ids=["logits", "sums", "negative"],
+)
+def test_no_probabilities_are_refused_with_the_name_of_the_file(
+    tmp_path: Path, proba: NDArray[np.float64], told: str
+) -> None:
+    path = save(tmp_path, "a.csv", proba)
+    with pytest.raises(PredictionFileError, match=told) as caught:
+        judge_prediction_files([path])
+    assert str(path) in str(caught.value)
