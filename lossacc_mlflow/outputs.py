@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import isfinite, isnan
+from types import MappingProxyType
 
 from lossacc_mlflow import __version__
 from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve, summarize_curve
@@ -71,6 +72,17 @@ KIND_COMPARISON = "comparison"
 """Value of the tag ``lossacc.kind`` on an experiment's comparison run."""
 
 _NOTE_WIDTH = 780
+_SHOWN: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "predictions_by_step": frozenset({"DIS001", "DIS002"}),
+        "calibration": frozenset({"DIS003", "DIS004", "DIS006"}),
+        "reliability": frozenset({"DIS006"}),
+        "confidence": frozenset({"DIS003", "DIS004"}),
+        "loss_concentration": frozenset({"DIS005", "DIS008", "DIS009"}),
+        "class_loss": frozenset({"DIS007"}),
+    }
+)
+"""Which picture of predictions shows which findings."""
 _MAX_ATTRIBUTIONS = 4
 _CAPTION_ROOM = 1_200
 """Bytes of a page that the words around one picture take at most."""
@@ -98,19 +110,20 @@ def draw_diagnosis(diagnosis: Diagnosis) -> dict[str, bytes]:
     if diagnosis.bounds:
         splits = {str(split): bounds for split, bounds in diagnosis.bounds.items()}
         figures["loss_accuracy_plane"] = plot_loss_accuracy_plane(splits, title=diagnosis.run_name)
+    codes = {name: [f.code for f in diagnosis.flagged if f.code in shown] for name, shown in _SHOWN.items()}
     if run.by_step:
-        figures["predictions_by_step"] = plot_predictions_by_step(run.by_step)
+        figures["predictions_by_step"] = plot_predictions_by_step(run.by_step, codes=codes["predictions_by_step"])
     if run.predictions:
-        figures["calibration"] = plot_calibration(run.predictions)
+        figures["calibration"] = plot_calibration(run.predictions, codes=codes["calibration"])
     judged = _judged_samples(diagnosis)
     if judged is not None:
         samples, summary = judged
         title = f"Is it right as often as it is sure? ({samples.split})"
-        figures["reliability"] = plot_reliability(summary, title=title)
-        figures["confidence"] = plot_confidence(samples)
-        figures["loss_concentration"] = plot_loss_concentration(samples, summary)
+        figures["reliability"] = plot_reliability(summary, title=title, codes=codes["reliability"])
+        figures["confidence"] = plot_confidence(samples, codes=codes["confidence"])
+        figures["loss_concentration"] = plot_loss_concentration(samples, summary, codes=codes["loss_concentration"])
         if summary.classes:
-            figures["class_loss"] = plot_class_loss(summary, samples.split)
+            figures["class_loss"] = plot_class_loss(summary, samples.split, codes=codes["class_loss"])
         figures["confusion"] = plot_confusion(samples)
     numbers = _judged_regression(run)
     if numbers is not None:
@@ -160,7 +173,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
         files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
         if judged[0].label_issue is not None and judged[0].label_issue.any():
             files["suspected_labels.csv"] = render_suspected_labels_csv(*judged)
-    note_picture = _note_picture(pictures, "curves.png", "calibration.png", "regression.png")
+    note_picture = _note_picture(pictures, "curves.png", "calibration.png", "regression.png", "predictions_by_step.png")
     return RunUpdate(
         metrics=headline_metrics(diagnosis),
         tags={

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lossacc_mlflow.outputs import draw_comparison, draw_diagnosis, headline_metrics, run_update
 from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.plots import plot_attribution, to_png
 from lossacc_mlflow.predictions import judge_predictions, make_predictions
-from lossacc_mlflow.records import ClippedLoss, RunData
+from lossacc_mlflow.records import ClippedLoss, Diagnosis, Finding, RunData
 from tests.builders import falling, make_curve, make_run
 from tests.plots.examples import judged, numbers, steps, with_classes
 from tests.render.examples import comparison
@@ -149,3 +150,31 @@ def test_the_pairs_that_tell_most_are_drawn_up_to_four() -> None:
     assert pictures["attribution_3.png"] == to_png(plot_attribution(unknown))
     many = draw_comparison(replace(made, pairs=(agrees,) * 9))
     assert sum(name.startswith("attribution") for name in many) == 4
+
+
+def test_findings_stand_in_the_title_of_the_picture_that_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: dict[str, str] = {}
+
+    def read_title(figure: Figure) -> bytes:
+        """Gather the first two words that were drawn: the title and, where there is one, its coloured end."""
+        words = [t.get_text() for t in figure.texts[:2]]
+        titles[words[0]] = words[1] if words[1].startswith(" \u2014 ") else ""
+        return b""
+
+    monkeypatch.setattr("lossacc_mlflow.outputs.to_png", read_title)
+    summary, samples = judged(200, 4, temperature=True)
+    known = replace(summary, classes=with_classes([0.25] * 4).classes)
+    run = make_run(predictions={"validation": known}, samples={"validation": samples}, by_step={"validation": steps()})
+    listed = ("DIS001", "DIS003", "DIS005", "DIS006", "DIS007", "DIS009")
+    flagged = tuple(Finding(code, code, "warning", "flagged", "") for code in listed)
+    quiet = (Finding("DIS008", "", "warning", "clear", ""), Finding("DIS004", "", "warning", "not_applicable", ""))
+    draw_diagnosis(Diagnosis(run, "healthy", "none", "", (*flagged, *quiet)))
+    assert titles == {
+        "What the loss is made of, step by step": " \u2014 DIS001",
+        "How much of the loss is miscalibration?": " \u2014 DIS003 \u00b7 DIS006",
+        "Is it right as often as it is sure? (validation)": " \u2014 DIS006",
+        "How sure is it when right, and when wrong? (validation)": " \u2014 DIS003",
+        "Who carries the loss? (validation)": " \u2014 DIS005 \u00b7 DIS009",
+        "Which classes carry the loss? (validation)": " \u2014 DIS007",
+        "Predicted and true classes (validation)": "",
+    }

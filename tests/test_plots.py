@@ -487,7 +487,7 @@ class TestAttribution:
         of = replace(pair("a"), n_pairs=6, mcnemar_p_holm=0.9, loss_p_holm=0.06, decided=False)
         shown = texts(plots.plot_attribution(of))
         assert "accuracy +2.5 points: McNemar p = 0.3, Holm p = 0.9 among 6 pairs" in shown
-        assert any(t.endswith("not settled at the 5 % level (paired t p = 0.01, Holm p = 0.06)") for t in shown)
+        assert any(t.endswith("not settled at 5 % (paired t p = 0.01, Holm p = 0.06)") for t in shown)
         at_clip = texts(plots.plot_attribution(replace(of, at_clip=True)))
         assert any(t.endswith("(Brier score p = 0.1, Holm p = 0.06; it hangs on the clip)") for t in at_clip)
 

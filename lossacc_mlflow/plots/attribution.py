@@ -82,7 +82,7 @@ def _lines(pair: PairedComparison, a: str, b: str) -> list[str]:
         f"A = {a} ({percent(pair.accuracy_a)}, {number(pair.loss_a)}) · B = {b} ({percent(pair.accuracy_b)}, "
         f"{number(pair.loss_b)})",
         f"accuracy {100 * pair.delta_accuracy:+.1f} points: McNemar {accuracy_p}{among}",
-        f"loss {signed(low)} to {signed(high)} (95 % interval): {sure} at the 5 % level "
+        f"loss {signed(low)} to {signed(high)} (95 % interval): {sure} at 5 % "
         f"({test} {_p_values(p, pair.loss_p_holm)}{clip})",
     ]
 

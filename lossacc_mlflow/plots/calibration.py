@@ -1,6 +1,6 @@
 """Calibration and refinement: which part of a loss a better temperature removes, and which part remains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Final
@@ -23,6 +23,7 @@ from lossacc_mlflow.plots.style import (
     readable,
     text_size,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.plots.waterfall import Columns, draw_step, draw_stroke, limits_of, set_bar_axis, write_row
 from lossacc_mlflow.records import PredictionSummary, Split
@@ -40,12 +41,15 @@ _N_ERRORS = 3
 _FAR = 1.6
 
 
-def plot_calibration(summaries: Mapping[Split, PredictionSummary]) -> Figure:
+def plot_calibration(summaries: Mapping[Split, PredictionSummary], *, codes: Sequence[str] = ()) -> Figure:
     """Draw the loss of every split as what remains at its best temperature, and what that temperature removes.
 
     Parameters
     ----------
     summaries : mapping of split to PredictionSummary
+
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def plot_calibration(summaries: Mapping[Split, PredictionSummary]) -> Figure:
         "calibration;",
         "what remains is refinement, which only a better model can lower (cross-fitted, so it may come out negative).",
     ]
-    top = header(figure, "How much of the loss is miscalibration?", lines)
+    top = header(figure, with_codes("How much of the loss is miscalibration?", codes), lines)
     key = (
         (_REMAINS, "refinement"),
         (VERMILLION, "calibration, wrong answers"),

@@ -19,6 +19,7 @@ from lossacc_mlflow.plots.style import (
     put,
     readable,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.waterfall import Columns, draw_stroke, set_bar_axis, write_row
@@ -36,7 +37,7 @@ _FINE = 0.02
 _MOST_CLASSES, _SHOWN_CLASSES = 20, 18
 
 
-def plot_class_loss(summary: PredictionSummary, split: Split) -> Figure:
+def plot_class_loss(summary: PredictionSummary, split: Split, *, codes: Sequence[str] = ()) -> Figure:
     """Draw the share of the loss that each class carries, beside its share of the samples.
 
     Parameters
@@ -44,6 +45,9 @@ def plot_class_loss(summary: PredictionSummary, split: Split) -> Figure:
     summary : PredictionSummary
         Its ``classes`` are drawn.
     split : {"train", "validation", "test"}
+
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def plot_class_loss(summary: PredictionSummary, split: Split) -> Figure:
     others = ordered[len(shown) :]
     n_rows = len(shown) + bool(others)
     figure = new_figure((_ROW * (n_rows + 1) + 170) / DPI)
-    top = header(figure, _title(split, len(shown), len(ordered)), [_line(summary)])
+    top = header(figure, with_codes(_title(split, len(shown), len(ordered)), codes), [_line(summary)])
     color_key(figure, top - 9, ((tint(VERMILLION, 0.75), "share of the loss"), (INK, "share of the samples")))
     if not shown:
         put(figure, 0.5, 0.2, "No class is known.", ha="center", color=MUTED)

@@ -1,5 +1,6 @@
 """Lorenz curve of the loss: how few samples carry how much of it, and whether they were right or wrong."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.plots.traces import connect
 from lossacc_mlflow.predictions import sample_losses
@@ -37,7 +39,9 @@ _MAX_POINTS = 2000
 _SUSPECT: Final = "#7b3294"
 
 
-def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSummary) -> Figure:
+def plot_loss_concentration(
+    samples: SamplePredictions, summary: PredictionSummary, *, codes: Sequence[str] = ()
+) -> Figure:
     """Draw the share of the loss that the worst samples carry.
 
     Parameters
@@ -46,6 +50,9 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
         Sorted here by loss, the worst first.
     summary : PredictionSummary
         Of the same samples; the figures that are written come from it.
+
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def plot_loss_concentration(samples: SamplePredictions, summary: PredictionSumma
         f"log loss {number(summary.log_loss)} over {n:,} samples · Gini coefficient {number(summary.loss_gini)} "
         "(0: all samples share it equally, 1: one sample carries all)"
     ]
-    top = header(figure, f"Who carries the loss? ({samples.split})", lines)
+    top = header(figure, with_codes(f"Who carries the loss? ({samples.split})", codes), lines)
     loss = sample_losses(samples, summary.log_loss)
     total = float(loss.sum())
     texts = _side_texts(samples, summary)

@@ -1,5 +1,6 @@
 """How sure a model is when it is right, and when it is wrong."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.records import FloatArray, SamplePredictions
 from lossacc_mlflow.wording import percent
@@ -35,12 +37,15 @@ _LOG_RATIO = 12.0
 _SURE: Final = 0.9
 
 
-def plot_confidence(samples: SamplePredictions) -> Figure:
+def plot_confidence(samples: SamplePredictions, *, codes: Sequence[str] = ()) -> Figure:
     """Draw the confidence of right and of wrong answers as two histograms on one axis.
 
     Parameters
     ----------
     samples : SamplePredictions
+
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
 
     Returns
     -------
@@ -52,7 +57,8 @@ def plot_confidence(samples: SamplePredictions) -> Figure:
     confidence = samples.confidence[np.isfinite(samples.confidence)]
     right = (samples.y_pred == samples.y_true)[np.isfinite(samples.confidence)]
     groups = (("right", confidence[right], BLUE), ("wrong", confidence[~right], VERMILLION))
-    top = header(figure, f"How sure is it when right, and when wrong? ({samples.split})", [_line(confidence[~right])])
+    title = with_codes(f"How sure is it when right, and when wrong? ({samples.split})", codes)
+    top = header(figure, title, [_line(confidence[~right])])
     low = np.floor(min(confidence.min(initial=1.0), 0.95) * _N_BINS) / _N_BINS
     edges = np.linspace(low, 1.0, max(2, round((1 - low) * _N_BINS)) + 1)
     counts = [_count(edges, values) for _, values, _ in groups]

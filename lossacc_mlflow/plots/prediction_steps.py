@@ -29,6 +29,7 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.plots.traces import (
     STEP_LABELS,
@@ -92,12 +93,15 @@ _PANELS: Final = (
 _LINES: Final = {"log_loss": INK, "loss_incorrect": VERMILLION, "loss_correct": BLUE, "accuracy": INK}
 
 
-def plot_predictions_by_step(steps: Mapping[Split, PredictionSteps]) -> Figure:
+def plot_predictions_by_step(steps: Mapping[Split, PredictionSteps], *, codes: Sequence[str] = ()) -> Figure:
     """Draw what makes up the loss at every step of a training, one column a split.
 
     Parameters
     ----------
     steps : mapping of split to PredictionSteps
+
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def plot_predictions_by_step(steps: Mapping[Split, PredictionSteps]) -> Figure:
     lanes = 2 if shown and panels and panels[0].from_zero else 0
     rows = sum(p.height + _HEAD for p in panels)
     figure = new_figure((rows + 108 + _LANE * lanes + 22 * (len(shown) > 1) + _FOOT) / DPI if panels else 1.2)
-    top = header(figure, "What the loss is made of, step by step", _sentences(shown, best))
+    top = header(figure, with_codes("What the loss is made of, step by step", codes), _sentences(shown, best))
     if not panels:
         put(figure, 0.5, 0.2, "No figure is known at any step.", ha="center", color=MUTED)
         return figure

@@ -1,5 +1,6 @@
 """Reliability diagram: how often predictions of a given confidence are right."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lossacc_mlflow.plots.style import (
     set_ticks,
     text_size,
     tint,
+    with_codes,
 )
 from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.records import FloatArray, PredictionSummary
@@ -34,7 +36,7 @@ _LEFT, _RIGHT = 82, 24
 _NOISE, _NOISE_EDGE = "#dfe3e8", "#b9c1ca"
 
 
-def plot_reliability(summary: PredictionSummary, *, title: str) -> Figure:
+def plot_reliability(summary: PredictionSummary, *, title: str, codes: Sequence[str] = ()) -> Figure:
     """Draw accuracy against confidence in bins, with a histogram of the confidences below.
 
     Parameters
@@ -44,6 +46,9 @@ def plot_reliability(summary: PredictionSummary, *, title: str) -> Figure:
     title : str
         Name of the run and split; drawn literally.
 
+    codes : sequence of str
+        Of flagged findings that are to be seen here; they stand in the title.
+
     Returns
     -------
     Figure
@@ -52,7 +57,7 @@ def plot_reliability(summary: PredictionSummary, *, title: str) -> Figure:
         samples in 95 of 100 cases (binomial); a dot within its box is white.
     """
     figure = new_figure(6.9)
-    top = header(figure, clean(title), _lines(summary))
+    top = header(figure, with_codes(clean(title), codes), _lines(summary))
     right = figure.bbox.width - _RIGHT
     key = (
         (VERMILLION, "over-confident"),

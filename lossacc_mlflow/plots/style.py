@@ -44,6 +44,7 @@ __all__ = [
     "set_ticks",
     "text_size",
     "tint",
+    "with_codes",
 ]
 
 # Okabe and Ito (2008), "Color Universal Design": distinct under every common kind of colour blindness.
@@ -137,7 +138,20 @@ def set_label(axis: Axis, text: str) -> None:
         axis.set_label_coords((24 - box.x0) / box.width, 0.5)
 
 
-def header(figure: Figure, title: str, lines: Sequence[str] = (), *, left: float = 16, accent: str = INK) -> float:
+def with_codes(title: str, codes: Sequence[str]) -> str:
+    """Add the findings that a picture shows to its title.
+
+    Examples
+    --------
+    >>> with_codes("Who carries the loss?", ["DIS005", "DIS008"]), with_codes("Who carries the loss?", [])
+    ('Who carries the loss? — DIS005 · DIS008', 'Who carries the loss?')
+    """
+    return f"{title} — {' · '.join(codes)}" if codes else title
+
+
+def header(
+    figure: Figure, title: str, lines: Sequence[str] = (), *, left: float = 16, accent: str = VERMILLION
+) -> float:
     """Draw the title and up to a few muted lines under it at the top left, and return the free height in pixels.
 
     A title ``name — verdict`` has its last part drawn in the colour ``accent``.

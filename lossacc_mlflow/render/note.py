@@ -40,7 +40,7 @@ def render_note(diagnosis: Diagnosis, *, picture: str | None, limit: int = NOTE_
         first += f" · loss against accuracy: **{discrepancy.label.lower()}**"
     parts = [first, markdown_text(diagnosis.headline or verdict.meaning, 600)]
     if picture is not None:
-        parts.append(_image("Curves of loss and accuracy", picture, diagnosis.run_id))
+        parts.append(_image(_picture_words(diagnosis), picture, diagnosis.run_id))
     items = [_finding_item(f, since(f, diagnosis.curves)) for f in flagged_first(diagnosis.findings)]
     if lacks_information(diagnosis):
         understood, other = seen_keys(diagnosis, limit=8)
@@ -90,6 +90,16 @@ def markdown_text(text: str, limit: int = 2000) -> str:
     'a\\*b\\|&lt;script&gt; \\[x\\](y)'
     """
     return shorten(text, limit).translate(_ESCAPE_TABLE).replace("://", ":&#47;/")
+
+
+def _picture_words(diagnosis: Diagnosis) -> str:
+    """Say what the picture of a run shows."""
+    run = diagnosis.run
+    if run.curves:
+        return "Curves of loss and accuracy"
+    if run.predictions:
+        return "Calibration and refinement"
+    return "True against predicted values" if run.regressions else "What the loss is made of, step by step"
 
 
 def _finding_item(finding: Finding, start: str) -> str:
