@@ -91,8 +91,8 @@ def mark_label_issues(
     Returns
     -------
     summary : PredictionSummary
-        With ``n_label_issues`` and ``loss_share_label_issues``. Unchanged where cleanlab is not installed; with a
-        note that says why where it could not be used on these predictions.
+        With ``n_label_issues``, ``n_sure_label_issues`` and ``loss_share_label_issues``. Unchanged where cleanlab is
+        not installed; with a note that says why where it could not be used on these predictions.
     samples : SamplePredictions
         With ``label_issue``.
     """
@@ -108,8 +108,15 @@ def mark_label_issues(
     loss = sample_losses(samples, summary.log_loss)
     total = float(loss.sum())
     share = float(loss[issue].sum()) / total if total != 0 else 0.0
+    # By rank: how sure a model says it is depends on its temperature, which answers it is surer of does not.
+    surer_half = np.argsort(samples.confidence, kind="stable")[len(issue) // 2 :]
     return (
-        replace(summary, n_label_issues=int(issue.sum()), loss_share_label_issues=share),
+        replace(
+            summary,
+            n_label_issues=int(issue.sum()),
+            n_sure_label_issues=int(issue[surer_half].sum()),
+            loss_share_label_issues=share,
+        ),
         replace(samples, label_issue=issue),
     )
 

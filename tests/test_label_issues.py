@@ -65,6 +65,8 @@ def test_the_share_of_the_loss_is_that_of_the_marked_samples() -> None:
     assert share > 0.5
     assert summary.loss_share_label_issues == pytest.approx(share, rel=1e-12)
     assert summary.n_label_issues == samples.label_issue.sum() > 50
+    surer = samples.confidence > np.median(samples.confidence)
+    assert summary.n_sure_label_issues == samples.label_issue[surer].sum() > 20
     assert summary.notes == ()
 
 

@@ -173,6 +173,8 @@ class PredictionSummary:
     loss_share_label_issues: float | None = None
     notes: tuple[str, ...] = ()
     """What was done to the probabilities before anything was computed, one sentence each."""
+    n_sure_label_issues: int | None = None
+    """Suspected label errors among the surer half of the answers; None where nobody looked."""
     sums: Sums | None = field(default=None, repr=False, compare=False)
 
     def merge(self, other: "PredictionSummary") -> "PredictionSummary":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite, isnan
 from typing import ClassVar
 
-from lossacc_mlflow.records import Evidence, Finding, Level, RunData
+from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData
 from lossacc_mlflow.rules.base import NEEDS_PREDICTIONS, Rule, judged_predictions
 from lossacc_mlflow.wording import number, percent
 
@@ -81,7 +81,11 @@ class SuspectedLabelErrors(Rule):
 
     How it is detected: confident learning (cleanlab) suspects the labels of at least ``min_count`` samples and of at
     most ``max_fraction`` of all, and they carry at least ``min_share`` of the loss. Where more are suspected, the model
-    is the likelier culprit.
+    is the likelier culprit. So it is where fewer than ``min_sure`` of the suspected are among the surer half of the
+    answers: a label goes wrong whether or not the model is sure, while its own mistakes are seldom those that it is
+    surest of. (Of four public test sets at most 21 % of the suspected were among the surer half; 29 % or more once one
+    label in 20 had been replaced.) And the model must have learned: its balanced accuracy gains at least ``min_gain``
+    of what an equal share leaves.
 
     Why it matters: the model is charged for answers that may be right. Loss and accuracy are then a statement about the
     labels, and the loss more so: a sure answer against a wrong label is the most expensive sample there is.
@@ -103,6 +107,10 @@ class SuspectedLabelErrors(Rule):
         Largest share of all samples.
     min_share : float
         Least share of the loss.
+    min_sure : float
+        Least share of the suspected that is among the surer half of the answers.
+    min_gain : float
+        Balanced accuracy above an equal share, as a share of what is left to gain.
     """
 
     code: ClassVar[str] = "DIS008"
@@ -111,6 +119,8 @@ class SuspectedLabelErrors(Rule):
     min_count: int = 5
     max_fraction: float = 0.20
     min_share: float = 0.10
+    min_sure: float = 0.25
+    min_gain: float = 0.25
 
     def check(self, run: RunData) -> Finding:
         """Ask how many labels are suspected, and what their samples carry."""
@@ -128,12 +138,32 @@ class SuspectedLabelErrors(Rule):
             Evidence("fraction_of_samples", count / n, self.max_fraction, "fraction"),
             Evidence("loss_share_label_issues", carried, self.min_share, "fraction"),
         ]
+        sure = None if summary.n_sure_label_issues is None else summary.n_sure_label_issues / max(count, 1)
+        gain = _gain(summary)
+        evidence += [
+            *([] if sure is None else [Evidence("sure_label_issues", sure, self.min_sure, "fraction")]),
+            Evidence("gain_in_balanced_accuracy", gain, self.min_gain, "fraction"),
+        ]
         suspected = f"The labels of {count:,} of {n:,} {split} samples ({percent(count / n)}) are suspected"
         cost = f"{percent(carried, 0)} of the loss, {number(carried * summary.log_loss)} of {number(summary.log_loss)}"
         if count > self.max_fraction * n:
             return self.clear(f"{suspected}: of so many the model is the likelier culprit.", evidence, split=split)
         if count < self.min_count or not carried >= self.min_share:
             return self.clear(f"{suspected}; they carry {cost}.", evidence, split=split)
+        if gain < self.min_gain:
+            return self.clear(
+                f"{suspected}, by a model that has hardly learned: its balanced accuracy is "
+                f"{percent(summary.balanced_accuracy)}.",
+                evidence,
+                split=split,
+            )
+        if sure is not None and sure < self.min_sure:
+            return self.clear(
+                f"{suspected}, and they carry {cost}; but only {percent(sure, 0)} of them are among the surer half of "
+                "the answers, where wrong labels would be as frequent as elsewhere: the model is the likelier culprit.",
+                evidence,
+                split=split,
+            )
         return self.flagged(
             f"{suspected}: the model is sure of another class. They carry {cost}.",
             evidence,
@@ -141,6 +171,12 @@ class SuspectedLabelErrors(Rule):
             "wrong answer looks the same, so drop none unseen.",
             split=split,
         )
+
+
+def _gain(summary: PredictionSummary) -> float:
+    """What the balanced accuracy has gained of what answering without looking leaves."""
+    equal = 1 / (sum(c.n_samples > 0 for c in summary.classes) or max(summary.n_classes, 2))
+    return (summary.balanced_accuracy - equal) / (1 - equal) if equal < 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,24 @@ def test_suspected_label_errors(count: int, share: float, status: str) -> None:
     assert ("likelier culprit" in found.message) == (count == 801)
 
 
+@pytest.mark.parametrize(("sure", "status"), [(25, "flagged"), (24, "clear"), (None, "flagged")])
+def test_suspects_that_are_all_unsure_answers_are_mistakes_of_the_model(sure: int | None, status: str) -> None:
+    summary = replace(_PLAIN, n_label_issues=100, n_sure_label_issues=sure, loss_share_label_issues=0.5)
+    found = SuspectedLabelErrors().check(make_run(predictions={"validation": summary}))
+    assert found.status == status
+    assert ("24 % of them are among the surer half" in found.message) == (status == "clear")
+
+
+@pytest.mark.parametrize(("gain", "status"), [(0.251, "flagged"), (0.249, "clear"), (nan, "flagged")])
+def test_a_model_that_has_hardly_learned_suspects_nobody(gain: float, status: str) -> None:
+    equal = 1 / _PLAIN.n_classes
+    summary = replace(_PLAIN, n_label_issues=100, n_sure_label_issues=90, loss_share_label_issues=0.5)
+    summary = replace(summary, balanced_accuracy=equal + gain * (1 - equal))
+    found = SuspectedLabelErrors().check(make_run(predictions={"validation": summary}))
+    assert found.status == status
+    assert ("has hardly learned" in found.message) == (status == "clear")
+
+
 def test_where_nobody_looked_for_label_errors_it_is_said_how_to() -> None:
     found = SuspectedLabelErrors().check(make_run(predictions={"validation": _PLAIN}))
     assert found.status == "not_applicable"
