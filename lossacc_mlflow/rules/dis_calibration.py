@@ -244,7 +244,7 @@ class Miscalibration(Rule):
             return "", evidence
         return (
             f"the loss of {number(summary.log_loss)} is {number(excess)} above the {number(constant)} of one constant "
-            f"confidence, which proves it (p = {_say_p(p)} on {summary.n_samples:,} samples)"
+            f"confidence, which proves it (p {_say_p(p)} on {summary.n_samples:,} samples)"
         ), evidence
 
     def _by_confidence(self, summary: PredictionSummary) -> tuple[str, list[Evidence]]:
@@ -306,7 +306,7 @@ class Miscalibration(Rule):
             f"If '{points.loss_key}' is a plain mean log loss, {number(excess)} of its {number(loss)} can be removed "
             f"without changing an answer: at an accuracy of {percent(accuracy)} one constant confidence has "
             f"{number(loss - excess)}, and a calibrated model exceeds that so far on {run.n_validation:,} samples with "
-            f"p <= {_say_p(p)}. A penalty in the logged loss would look the same.",
+            f"p {_say_p(p)}. A penalty in the logged loss would look the same.",
             evidence,
             "Log the predictions: they tell a penalty from miscalibration, and in which direction it goes.",
             split=points.split,
@@ -348,4 +348,5 @@ def _direction(summary: PredictionSummary) -> str:
 
 
 def _say_p(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-3 else f"{p:.0e}" if p >= 1e-99 else "1e-99"
+    """A bound on a p value, with its sign."""
+    return f"<= {p:.2g}" if p >= 1e-3 else f"<= {p:.0e}" if p >= 1e-99 else "< 1e-99"

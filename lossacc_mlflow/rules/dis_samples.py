@@ -168,8 +168,18 @@ class SuspectedLabelErrors(Rule):
             f"{suspected}: the model is sure of another class. They carry {cost}.",
             evidence,
             "Look at them in worst_predictions.csv, correct the labels that are wrong, and evaluate again; a sure and "
-            "wrong answer looks the same, so drop none unseen.",
+            f"wrong answer looks the same, so drop none unseen.{self._doubt(summary)}",
             split=split,
+        )
+
+    def _doubt(self, summary: PredictionSummary) -> str:
+        """A model that is too sure suspects too many."""
+        removed = summary.calibration_loss_incorrect or 0.0
+        if summary.temperature is None or summary.temperature <= 1 or not removed >= self.min_share * summary.log_loss:
+            return ""
+        return (
+            f" The model is too sure as well (temperature {number(summary.temperature)} removes {number(removed)} over "
+            "wrong answers): many of these are rather its own errors."
         )
 
 
@@ -226,8 +236,9 @@ class LossHangsOnClip(Rule):
         ]
         what = f"{zeros:,} of {n:,} true classes have a probability of exactly 0"
         if not high - low >= self.min_range * summary.log_loss:
-            same = f"The {split} loss is {number(low)} to {number(high)} under every usual clip"
-            return self.clear(f"{same}; {what}{_INFINITE if zeros else ''}.", evidence, split=split)
+            same = number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
+            infinite = f"; {what}, which costs infinitely much without a clip" if zeros else ""
+            return self.clear(f"The {split} loss is {same} under every usual clip{infinite}.", evidence, split=split)
         figures = ", ".join(
             f"{number(c.log_loss)} {_LIBRARIES[c.name]}" for c in summary.loss_by_clip if c.name in _LIBRARIES
         )
@@ -251,4 +262,3 @@ _LIBRARIES = {
     "torch-bce": "in PyTorch's BCELoss",
     "none": "without a clip",
 }
-_INFINITE = ", which costs infinitely much without a clip"

@@ -1,4 +1,4 @@
-"""LOG006: the training loss is not the quantity that the validation loss is."""
+"""LOG006: a logged loss is not the quantity that it is held against: a penalty was added, or it is a running mean."""
 
 from dataclasses import dataclass, replace
 from math import log
@@ -10,6 +10,7 @@ from lossacc_mlflow.bounds import plane_regions
 from lossacc_mlflow.curves import held_out_split, is_over_steps
 from lossacc_mlflow.records import Evidence, Finding, FloatArray, IntArray, Level, RunData, Split
 from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.logged_loss import OtherLoss, find_other_loss
 from lossacc_mlflow.rules.observation import MIN_POINTS, chance_level
 from lossacc_mlflow.rules.plane import Points, points_of
 from lossacc_mlflow.wording import number, percent
@@ -24,7 +25,7 @@ _ENOUGH_STEPS = 2000
 class TrainLossDiffers(Rule):
     """The training loss is not the quantity that the validation loss is: a penalty, or a running mean.
 
-    How it is detected: by one of three signs, each for ``min_share`` of the steps.
+    How it is detected: by one of four signs, the first three for ``min_share`` of the steps.
 
     Above what the accuracy explains: where the number of classes is known, the loss is not declared a log loss (by its
     key or the tag ``lossacc.loss``) and the train accuracy ends at ``min_accuracy`` or more, the train loss in the
@@ -40,6 +41,10 @@ class TrainLossDiffers(Rule):
     Behind from the start: from the first step on, validation is better in both, in the median by more than
     ``min_gap`` in loss and ``min_accuracy_gap`` in accuracy.
 
+    Not the log loss of the predictions: those that were logged of validation (or test) data have the accuracy of the
+    last step, and yet at no step of this accuracy the logged loss is their log loss, under any library's clip, to
+    ``min_excess`` nats and ``min_excess_share`` of it. Then something is in the logged loss of held-out data.
+
     Why it matters: a gap between the two losses, and the loss that the accuracy does not explain, then say nothing
     about the model.
 
@@ -54,6 +59,8 @@ class TrainLossDiffers(Rule):
         Train accuracy at the end from which on its loss is held against it.
     min_excess : float
         Nats above what the train accuracy explains.
+    min_excess_share : float
+        Share of the log loss of the predictions by which a logged loss must differ.
     max_fall : float
         Share of the excess that may still go over the last fifth of the steps.
     min_gap : float
@@ -71,9 +78,15 @@ class TrainLossDiffers(Rule):
     max_fall: float = 0.15
     min_gap: float = 0.05
     min_accuracy_gap: float = 0.005
+    min_excess_share: float = 0.1
 
     def check(self, run: RunData) -> Finding:
-        """Ask for the three signs, the most telling first."""
+        """Ask for the signs, the most telling first."""
+        other = find_other_loss(run)
+        if other is not None:
+            limit = max(self.min_excess, self.min_excess_share * other.predicted)
+            if abs(other.difference) > limit:
+                return self._not_of_predictions(other, limit)
         train = _points(run, "train")
         if train is None:
             return self.not_applicable(
@@ -93,6 +106,27 @@ class TrainLossDiffers(Rule):
         if found is None and pair is not None:
             found = self._above_validation(*pair) or self._behind_from_start(*pair)
         return found or self.clear("Train and validation loss look like the same quantity.", split="train")
+
+    def _not_of_predictions(self, other: OtherLoss, limit: float) -> Finding:
+        above = other.difference > 0
+        what = (
+            "a penalty, an auxiliary loss, label smoothing or class weights are in it"
+            if above
+            else "it is weighted, divided by more than the number of samples"
+        )
+        return self.flagged(
+            f"'{other.key}' ends at {number(other.logged)} and an accuracy of {percent(other.accuracy)}; the "
+            f"{other.split} predictions have the same accuracy and a log loss of {number(other.predicted)}. The logged "
+            f"loss is no plain mean log loss of them: {what}, or it is another loss.",
+            [
+                Evidence("logged_minus_predicted_loss", other.difference, limit if above else -limit, "nats"),
+                Evidence("logged_loss", other.logged),
+                Evidence("predicted_log_loss", other.predicted, None, "nats"),
+            ],
+            "Log the plain log loss, and what is added to it apart.",
+            split=other.split,
+            step=other.step,
+        )
 
     def _above_explained(self, train: Points, n_classes: int, chance: float) -> Finding | None:
         explained = plane_regions(n_classes, train.accuracy).calibrated_high

@@ -66,8 +66,7 @@ def decide_discrepancy(run: RunData, findings: Sequence[Finding]) -> Discrepancy
     found = {f.code: f for f in findings}
     if any(_flagged(found, code) for code in ("LOG001", "LOG002", "LOG003")):
         return "infeasible_values"
-    # On held-out data LOG006 tells of a running mean, which is no penalty.
-    if _flagged(found, "LOG006") and found["LOG006"].split == "train":
+    if _flagged(found, "LOG006") and _tells_of_penalty(found["LOG006"]):
         return "penalty_in_loss"
     if _flagged(found, "DIS007"):
         return "imbalance"
@@ -188,6 +187,11 @@ def _is_in_doubt(found: Mapping[str, Finding], seen: Observation) -> bool:
         e.name == "validation_rise_relative" and e.threshold is not None and e.value > e.threshold
         for e in rise.evidence
     )
+
+
+def _tells_of_penalty(finding: Finding) -> bool:
+    """Whether LOG006 tells of something added: on held-out data it may be a running mean, or another loss."""
+    return finding.split == "train" or _value(finding, "logged_minus_predicted_loss") > 0
 
 
 def _costs_in_nats(run: RunData, found: Mapping[str, Finding]) -> dict[Discrepancy, float]:

@@ -60,6 +60,16 @@ def test_a_model_that_has_hardly_learned_suspects_nobody(gain: float, status: st
     assert ("has hardly learned" in found.message) == (status == "clear")
 
 
+def test_a_model_that_is_too_sure_suspects_too_many() -> None:
+    summary = replace(tempered_summary(3.0), n_label_issues=99, loss_share_label_issues=0.5)
+    assert (
+        "too sure as well (temperature 2.96"
+        in SuspectedLabelErrors().check(make_run(predictions={"test": summary})).advice
+    )
+    plain = replace(_PLAIN, n_label_issues=99, loss_share_label_issues=0.5)
+    assert "too sure" not in SuspectedLabelErrors().check(make_run(predictions={"test": plain})).advice
+
+
 def test_where_nobody_looked_for_label_errors_it_is_said_how_to() -> None:
     found = SuspectedLabelErrors().check(make_run(predictions={"validation": _PLAIN}))
     assert found.status == "not_applicable"
@@ -81,6 +91,7 @@ def test_loss_that_hangs_on_the_clip(highest: float, status: str) -> None:
     found = LossHangsOnClip().check(make_run(predictions={"validation": summary}))
     assert found.status == status
     assert "3 of 4,000 true classes have a probability of exactly 0" in found.message
+    assert status == "flagged" or "The validation loss is 1 to 1.10 under every usual clip; " in found.message
     if status == "flagged":
         told = "1 in Keras, 1.05 in scikit-learn from float64, 1.10 in XGBoost, 3 in PyTorch's BCELoss, inf without"
         assert told in found.message

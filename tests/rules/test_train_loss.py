@@ -1,15 +1,18 @@
 """LOG006 finds what was added to a training loss, and is quiet about plain ones."""
 
-from math import nan
+from dataclasses import replace
+from math import inf, nan
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from lossacc_mlflow.bounds import plane_regions
-from lossacc_mlflow.records import Finding
+from lossacc_mlflow.records import ClippedLoss, Finding
+from lossacc_mlflow.rules import decide_discrepancy
 from lossacc_mlflow.rules.train_loss import TrainLossDiffers
 from tests.builders import make_run
+from tests.rules.summaries import tempered_summary
 
 _RULE = TrainLossDiffers()
 _N = 40
@@ -96,3 +99,34 @@ def test_batches_beside_epochs_are_not_compared() -> None:
     curves = {"train_loss": np.full(n, 9.0), "train_accuracy": np.full(n, 0.1)}
     found = _check(None, val_loss=np.full(_N, 0.1), val_accuracy=_ACCURACY, **curves)
     assert found.status == "not_applicable"
+
+
+def _with_predictions(logged: list[float], accuracy: list[float], predicted: float = 0.5, **more: object) -> Finding:
+    summary = replace(tempered_summary(1.0), accuracy=0.9, log_loss=predicted, n_samples=1000, **more)  # type: ignore[arg-type]
+    return _RULE.check(make_run({"val_loss": logged, "val_accuracy": accuracy}, predictions={"validation": summary}))
+
+
+@pytest.mark.parametrize(
+    ("logged", "status"), [(0.549, "not_applicable"), (0.552, "flagged"), (0.451, "not_applicable"), (0.448, "flagged")]
+)
+def test_a_logged_loss_that_is_not_that_of_the_predictions(logged: float, status: str) -> None:
+    found = _with_predictions([logged], [0.9])
+    assert found.status == status
+    if status == "flagged":
+        assert (found.split, found.level) == ("validation", "note")
+        assert "the validation predictions have the same accuracy and a log loss of 0.500" in found.message
+        assert ("a penalty" in found.message) == (logged > 0.5)
+        decided = decide_discrepancy(make_run({}), [found])
+        assert (decided == "penalty_in_loss") == (logged > 0.5)
+
+
+def test_predictions_of_another_step_or_clip_are_not_held_against_the_loss() -> None:
+    assert _with_predictions([0.9], [0.902]).status == "not_applicable"
+    assert _with_predictions([0.9], [0.9005]).status == "flagged"
+    assert _with_predictions([0.5, 0.9], [0.9, 0.9]).status == "not_applicable"
+    assert _with_predictions([nan], [0.9]).status == "not_applicable"
+    assert _with_predictions([0.9], [0.9], predicted=nan).status == "not_applicable"
+    clips = (ClippedLoss("sklearn", 1e-16, 0.9),)
+    assert _with_predictions([0.9], [0.9], loss_by_clip=clips).status == "not_applicable"
+    without_a_clip = (ClippedLoss("none", 0.0, inf),)
+    assert _with_predictions([9.0], [0.9], loss_by_clip=without_a_clip).status == "not_applicable"
