@@ -1,1 +1,0 @@
-"""The ``mlflow.model_evaluator`` entry point."""
