@@ -1,7 +1,7 @@
 """What predictions said while a model was trained: refinement, calibration, right and wrong answers, accuracy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -43,12 +43,15 @@ from lossacc_mlflow.plots.traces import (
     value_scale,
 )
 from lossacc_mlflow.records import Curve, FloatArray, PredictionSteps, Split
+from lossacc_mlflow.rules.dis_steps import split_rise
 from lossacc_mlflow.wording import number, percent, signed
 
 __all__ = ["plot_predictions_by_step"]
 
 _LEFT, _RIGHT, _FOOT, _HEAD, _LANE = 82, 92, 44, 42, 17
-_WIDE = 300
+_WIDE, _MIN_SINCE = 300, 2
+_EARLY, _LONG, _CUT = 8, 16, 1.5
+"""The first eighth of at least so many steps may leave the axes, where it would take a third of their height."""
 _REMAINS: Final = tint(INK, 0.22)
 _OVER, _UNDER = tint(VERMILLION, 0.6), tint(BLUE, 0.6)
 _NOTHING: Final = np.empty(0)
@@ -168,24 +171,23 @@ def _sentences(shown: Sequence[PredictionSteps], best: Sequence[_Best]) -> list[
     if not pairs:
         return []
     of, marks = pairs[0]
-    at = {int(step): i for i, step in enumerate(of.step)}
-    if marks.by_loss is None or marks.by_loss not in at:
-        return []
-    loss, remains = _figure(of, "log_loss"), _figure(of, "refinement_loss")
-    first, last = at[marks.by_loss], len(of) - 1
-    where = f"{of.split}: lowest loss {number(loss[first])} {at_step(of.step_unit, marks.by_loss)}"
-    if first == last:
-        return [f"{where}, the last one"]
-    change, part = float(loss[last] - loss[first]), float(remains[last] - remains[first])
-    line = f"{where}; since then {signed(change)} nats"
-    if not np.isfinite(part):
-        return [line]
-    course = "gets worse too" if part > 0 else "still improves" if part < 0 else "holds"
-    only = change > 0 >= part
-    return [
-        f"{line}: calibration {signed(change - part)}, refinement {signed(part)}",
-        f"{'the loss rises through calibration only: ' if only else ''}refinement {course}",
-    ]
+    parts = split_rise(of)
+    # A level at the end is a mean over some steps: of a loss that falls to its last one it is above the best.
+    if parts is None or np.count_nonzero(of.step > parts.step) < _MIN_SINCE:
+        loss = _figure(of, "log_loss")
+        if marks.by_loss is None:
+            return []
+        lowest = number(float(loss[of.step.searchsorted(marks.by_loss)]))
+        return [
+            f"{of.split}: lowest loss {lowest} {at_step(of.step_unit, marks.by_loss)}, {number(loss[-1])} at the end"
+        ]
+    calibration, refinement = signed(parts.total - parts.by_refinement), signed(parts.by_refinement)
+    since = f"since {STEP_LABELS[of.step_unit]} {parts.step:,} the loss has risen by {number(parts.total)} nats"
+    line = f"{of.split}: {since}: calibration {calibration}, refinement {refinement}"
+    if parts.by_refinement > parts.refinement.doubt:
+        return [line, "the answers themselves get worse: a temperature does not bring the best step back"]
+    course = "still improves" if parts.by_refinement < -parts.refinement.doubt else "holds"
+    return [line, f"the loss rises through calibration only: refinement {course}"]
 
 
 def _column_edges(figure: Figure, n: int) -> list[tuple[float, float]]:
@@ -196,10 +198,19 @@ def _column_edges(figure: Figure, n: int) -> list[tuple[float, float]]:
 
 
 def _scale(panel: _Panel, shown: Sequence[PredictionSteps]) -> Scale:
-    """One scale for all columns, so that they can be held against each other."""
+    """One scale for all columns, so that they can be held against each other.
+
+    That of the log loss begins at zero and ends where the later steps do: the first ones would flatten all others.
+    """
     values = [_figure(of, name) for of in shown for name in panel.names]
     scale = value_scale(values, allow_log=not panel.from_zero and not panel.fraction)
-    return replace(scale, low=min(0.0, scale.low)) if panel.from_zero and scale.low > 0 else scale
+    if not panel.from_zero:
+        return scale
+    later = [v[len(v) // _EARLY :] if len(v) >= _LONG else v for v in values]
+    cut = value_scale(later, allow_log=False)
+    high = cut.high if scale.high > _CUT * cut.high > 0 else scale.high
+    lowest = min((float(v[np.isfinite(v)].min()) for v in values if np.isfinite(v).any()), default=0.0)
+    return Scale(0.0 if lowest >= 0 else scale.low, high, log=False)
 
 
 def _write_head(figure: Figure, y: float, panel: _Panel, shown: Sequence[PredictionSteps]) -> None:
@@ -231,6 +242,8 @@ def _draw(figure: Figure, axes: Axes, panel: _Panel, of: PredictionSteps, marks:
         value = _figure(of, name)
         draw_trace(axes, x, value, color=_LINES[name], row=row, linestyle="-", linewidth=2.0, zorder=3, label=name)
         labels += _end(value, _LINES[name], fraction=panel.fraction)
+    if panel.from_zero:
+        _write_first(figure, axes, x, _figure(of, "log_loss"))
     for step, color in ((marks.by_loss, INK), (marks.by_refinement, GREEN)):
         if step is not None and not (color == GREEN and step == marks.by_loss):
             axes.axvline(step, color=color, linewidth=1.1, linestyle=(0, (4, 2)), marker="", zorder=2.6, gid="best")
@@ -258,6 +271,19 @@ def _draw_parts(axes: Axes, x: FloatArray, loss: FloatArray, remains: FloatArray
     )
     draw_trace(axes, x, remains, color=MUTED, row=1, linestyle="-", linewidth=1.3, zorder=2.8, label="refinement_loss")
     return _end(remains, MUTED, fraction=False)
+
+
+def _write_first(figure: Figure, axes: Axes, x: FloatArray, loss: FloatArray) -> None:
+    """Say where a curve comes from that begins above the axes, beside the place where it comes in."""
+    top = axes.get_ylim()[1]
+    if not top < loss[0] < np.inf:
+        return
+    entry = x[int(np.argmax(loss <= top))]
+    box, (width, height) = axes.get_window_extent(), figure.bbox.size
+    text = f"↑ from {number(float(loss[0]))}"
+    at = float(axes.transData.transform((entry, 0))[0]) + 8
+    start = min(at, box.x1 - text_size(figure, text)[0] - 8)
+    put(figure, start / width, (box.y1 - 10) / height, text, color=MUTED, va="center", gid="begins above")
 
 
 def _end(value: FloatArray, color: str, *, fraction: bool) -> list[EndLabel]:

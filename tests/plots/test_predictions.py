@@ -10,6 +10,8 @@ from scipy.stats import binom
 
 from lossacc_mlflow import plots
 from lossacc_mlflow.records import ClippedLoss, PredictionSteps, PredictionSummary, RegressionSummary, SamplePredictions
+from lossacc_mlflow.rules.dis_steps import split_rise
+from lossacc_mlflow.wording import number
 from tests.plots.examples import judged, numbers, steps, with_calibration, with_classes
 from tests.plots.layout import by_gid, check_layout, texts
 
@@ -205,14 +207,33 @@ class TestPredictionSteps:
         assert "best after recalibration: epoch 59" in texts(figure)
         check_layout(figure)
 
-    def test_says_that_the_loss_rises_through_calibration_only(self) -> None:
-        said = texts(plots.plot_predictions_by_step({"validation": steps()}))
+    def test_says_what_the_rule_says_of_a_rising_loss(self) -> None:
+        rising = steps()
+        parts = split_rise(rising)
+        assert parts is not None
+        said = texts(plots.plot_predictions_by_step({"validation": rising}))
         assert "the loss rises through calibration only: refinement still improves" in said
-        worse = steps(refinement_loss=np.r_[np.linspace(2, 0.3, 30), np.linspace(0.3, 0.5, 30)],
-                      log_loss=np.r_[np.linspace(2, 0.3, 30), np.linspace(0.3, 0.9, 30)])  # fmt: skip
+        wanted = f"validation: since epoch {parts.step} the loss has risen by {number(parts.total)} nats: calibration +"
+        assert any(t.startswith(wanted) for t in said)
+        fall = np.linspace(2, 0.3, 30)
+        worse = steps(
+            refinement_loss=np.r_[fall, np.linspace(0.3, 0.5, 30)], log_loss=np.r_[fall, np.linspace(0.3, 0.9, 30)]
+        )
         said = texts(plots.plot_predictions_by_step({"validation": worse}))
-        assert "refinement gets worse too" in said
-        assert any("since then +0.600 nats: calibration +0.400, refinement +0.200" in t for t in said)
+        assert "the answers themselves get worse: a temperature does not bring the best step back" in said
+        falling = steps(log_loss=np.linspace(2, 0.3, 60), refinement_loss=np.linspace(1.9, 0.25, 60))
+        said = texts(plots.plot_predictions_by_step({"validation": falling}))
+        assert "validation: lowest loss 0.300 at epoch 59, 0.300 at the end" in said
+
+    def test_the_first_steps_do_not_flatten_the_others(self) -> None:
+        loss = np.r_[50.0, 20.0, 9.0, np.full(57, 1.0)]
+        figure = plots.plot_predictions_by_step({"validation": steps(log_loss=loss, refinement_loss=loss * 0.9)})
+        assert figure.axes[0].get_ylim()[0] == 0
+        assert figure.axes[0].get_ylim()[1] < 2
+        assert "↑ from 50" in texts(figure)
+        check_layout(figure)
+        few = plots.plot_predictions_by_step({"validation": steps(n=4, log_loss=[9, 1, 1, 1], refinement_loss=[1] * 4)})
+        assert few.axes[0].get_ylim()[1] > 9
 
     def test_one_scale_for_all_splits_and_a_sentence_about_validation(self) -> None:
         train = steps("train", turn=None)
@@ -221,7 +242,7 @@ class TestPredictionSteps:
         for row in range(3):
             assert len({axes.get_ylim() for axes in figure.axes[3 * row : 3 * row + 3]}) == 1
         assert [t for t in texts(figure) if t in {"train", "validation", "test"}] == ["train", "validation", "test"]
-        assert any(t.startswith("validation: lowest loss") for t in texts(figure))
+        assert any(t.startswith("validation: since epoch") for t in texts(figure))
         check_layout(figure)
 
     def test_a_loss_below_its_refinement_is_a_negative_calibration(self) -> None:
