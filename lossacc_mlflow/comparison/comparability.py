@@ -3,13 +3,27 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lossacc_mlflow.comparison.base import ComparisonRule
 from lossacc_mlflow.comparison.rows import known_accuracy, sample_size
-from lossacc_mlflow.records import Comparison, ComparisonRow, Evidence, Finding, Level, PairTest, RunData, Split
+from lossacc_mlflow.records import (
+    Comparison,
+    ComparisonRow,
+    Evidence,
+    Finding,
+    Level,
+    PairTest,
+    RunData,
+    SamplePredictions,
+    Split,
+)
 from lossacc_mlflow.wording import number
 
 __all__ = ["NotComparable", "Oddity", "find_odd_runs"]
@@ -33,9 +47,10 @@ class NotComparable(ComparisonRule):
     """A run was judged on other samples, other classes, by another loss or on another target than most others.
 
     How it is detected: what is known of a run is held against what most runs have: the digest of its samples (tag
-    ``lossacc.samples.<split>``, which ``log_predictions`` writes), their number where no digest is known, its number of
-    classes, the name of its loss, what stands for accuracy (accuracy, balanced accuracy, R²), and in a regression the
-    standard deviation of its target, by a ratio of at most ``max_sd_ratio``. What is not known is not held against it.
+    ``lossacc.samples.<split>``, which ``log_predictions`` writes), their number where no digest is known, the true
+    labels of the same samples, its number of classes, the name of its loss, what stands for accuracy (accuracy,
+    balanced accuracy, R²), and in a regression the standard deviation of its target, by a ratio of at most
+    ``max_sd_ratio``. What is not known is not held against it.
 
     Why it matters: a lower loss on easier samples, among fewer classes or of a target in another unit is no better.
     Such a run is ranked in the table, but it dominates nobody and is not recommended; one with another loss only can
@@ -117,6 +132,7 @@ def find_odd_runs(
     aspects = (
         (other_samples, "it was judged on other samples (digest {}, theirs {})"),
         (_odd_ones(sizes), "it was judged on {} samples, they on {}"),
+        (_other_labels([r for _, r in judged if r.run_id not in other_samples], split), "{} of {} true labels differ"),
         (_odd_ones({r.run_id: _n_classes(r, split) for _, r in judged}), "it has {} classes, they have {}"),
         (losses, "its loss is {}, theirs {}"),
         (_odd_ones({row.run_id: _quality_name(row) for row, _ in judged}), "it is ranked by {}, they by {}"),
@@ -148,6 +164,28 @@ def _odd_ones(values: Mapping[str, str | None]) -> dict[str, tuple[str, str]]:
     # Of equally common ones the first counts: that of the best run.
     usual, _ = Counter(known.values()).most_common(1)[0]
     return {run_id: (value, usual) for run_id, value in known.items() if value != usual}
+
+
+def _other_labels(runs: Sequence[RunData], split: Split) -> dict[str, tuple[str, str]]:
+    """How many true labels, and of how many samples, are not those of most others; for samples of the same ids."""
+    labels = {run.run_id: _labels_by_id(run.samples[split]) for run in runs if split in run.samples}
+    digests = {run_id: sha256("\n".join(named).encode()).hexdigest() for run_id, (_, named) in labels.items()}
+    if len(set(digests.values())) < 2:
+        return {}
+    usual, _ = Counter(digests.values()).most_common(1)[0]
+    ids, names = labels[next(run_id for run_id, digest in digests.items() if digest == usual)]
+    return {
+        run_id: (f"{int(np.count_nonzero(own != names)):,}", f"{len(names):,}")
+        for run_id, (own_ids, own) in labels.items()
+        if digests[run_id] != usual and np.array_equal(own_ids, ids)
+    }
+
+
+def _labels_by_id(samples: SamplePredictions) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Ids of the samples, in order, and the names of their true classes."""
+    ids = np.asarray(samples.sample_id, dtype=np.str_)
+    order = np.argsort(ids, kind="stable")
+    return ids[order], np.asarray(samples.classes, dtype=np.str_)[samples.y_true[order]]
 
 
 def _sample_size(run: RunData, split: Split) -> str | None:

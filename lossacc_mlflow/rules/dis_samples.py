@@ -173,8 +173,10 @@ class SuspectedLabelErrors(Rule):
         )
 
     def _doubt(self, summary: PredictionSummary) -> str:
-        """A model that is too sure suspects too many."""
+        """A model that is too sure suspects too many; it is not known here whether its surest answers are among them."""
         removed = summary.calibration_loss_incorrect or 0.0
+        if summary.n_sure_label_issues is not None:
+            return ""
         if summary.temperature is None or summary.temperature <= 1 or not removed >= self.min_share * summary.log_loss:
             return ""
         return (

@@ -204,9 +204,10 @@ def _costs_in_nats(run: RunData, found: Mapping[str, Finding]) -> dict[Discrepan
     if _flagged(found, "DIS004"):
         costs["hesitant_correct"] = _value(found["DIS004"], "calibration_loss_correct")
     if _flagged(found, "DIS008"):
-        # A model that is too sure suspects too many labels: what its temperature removes is not the labels' fault.
-        carried = _carried(run, found["DIS008"], "loss_share_label_issues")
-        costs["label_errors"] = carried - costs.get("overconfident_errors", 0.0)
+        costs["label_errors"] = _carried(run, found["DIS008"], "loss_share_label_issues")
+        if not any(e.name == "sure_label_issues" for e in found["DIS008"].evidence):
+            # A model that is too sure suspects too many labels: what its temperature removes is not the labels' fault.
+            costs["label_errors"] -= costs.get("overconfident_errors", 0.0)
     return costs
 
 

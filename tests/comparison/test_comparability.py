@@ -81,6 +81,21 @@ def test_the_same_samples_in_another_order_are_comparable() -> None:
     assert "'c'" in compared([*runs, others], NotComparable()).findings[0].message
 
 
+def test_other_labels_of_the_same_samples_are_not_comparable() -> None:
+    truth, order = np.arange(40) % 2, np.arange(40)[::-1]
+    proba, ids = np.random.default_rng(0).random(40), [f"s{i}" for i in range(40)]
+    noisy = np.where(np.arange(40) < 3, 1 - truth, truth)
+    runs = [
+        predicting_run("a", truth, proba, sample_id=ids),
+        predicting_run("b", noisy[order], proba[order], sample_id=ids[::-1]),
+        predicting_run("c", truth, proba, sample_id=ids),
+    ]
+    (found,) = compared(runs, NotComparable()).findings
+    assert found.status == "flagged"
+    assert "'b' (3 of 40 true labels differ)" in found.message
+    assert compared([runs[0], runs[2]], NotComparable()).findings[0].status == "clear"
+
+
 def test_one_run_is_compared_with_nobody() -> None:
     assert compared([named_run("a", _CURVES)], NotComparable()).findings[0].status == "not_applicable"
     assert compared([RunData("u", "u")], NotComparable()).findings[0].status == "not_applicable"

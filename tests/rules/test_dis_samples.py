@@ -66,6 +66,8 @@ def test_a_model_that_is_too_sure_suspects_too_many() -> None:
         "too sure as well (temperature 2.96"
         in SuspectedLabelErrors().check(make_run(predictions={"test": summary})).advice
     )
+    surest = replace(summary, n_sure_label_issues=50)
+    assert "too sure" not in SuspectedLabelErrors().check(make_run(predictions={"test": surest})).advice
     plain = replace(_PLAIN, n_label_issues=99, loss_share_label_issues=0.5)
     assert "too sure" not in SuspectedLabelErrors().check(make_run(predictions={"test": plain})).advice
 

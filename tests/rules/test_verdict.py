@@ -111,6 +111,20 @@ def test_the_largest_in_nats_is_to_blame(huge: float, overconfident: float, labe
     assert {"few_huge_errors": "DIS005", "overconfident_errors": "DIS003", "label_errors": "DIS008"}[decided] in said
 
 
+@pytest.mark.parametrize(("sure", "discrepancy"), [((), "overconfident_errors"), ((0.4,), "label_errors")])
+def test_labels_are_to_blame_where_the_surest_answers_are_among_the_suspected(
+    sure: tuple[float, ...], discrepancy: str
+) -> None:
+    """A temperature hides part of what wrong labels cost."""
+    evidence = [Evidence("loss_share_label_issues", 0.3), *(Evidence("sure_label_issues", s) for s in sure)]
+    findings = [
+        _finding("DIS003", Evidence("calibration_loss_incorrect", 0.2)),
+        replace(_finding("DIS008", *evidence), split="test"),
+    ]
+    summary = replace(tempered_summary(1.0), log_loss=1.0)
+    assert decide_discrepancy(make_run(predictions={"test": summary}), findings) == discrepancy
+
+
 def test_discrepancy_needs_loss_and_accuracy_of_one_split() -> None:
     run = make_run({"val_loss": [0.5], "train_accuracy": [0.9]})
     assert decide_discrepancy(run, apply_rules(run)) == "not_enough_information"
