@@ -18,7 +18,7 @@ from rich.table import Table
 import lossacc_mlflow
 from experiments.data import DataSet
 from experiments.models import Recipe, TrainedModel
-from lossacc_mlflow.records import Comparison, ComparisonRow, Diagnosis, Finding, Verdict
+from lossacc_mlflow.records import Comparison, ComparisonRow, Diagnosis, Finding, FloatArray, Split, Verdict
 from lossacc_mlflow.views import CURVES_VIEW, experiment_link
 
 __all__ = ["Expected", "find_code_deviations", "find_deviations", "run_job"]
@@ -203,13 +203,20 @@ def _log_model(model: TrainedModel) -> None:
     mlflow.log_metrics(dict(model.figures))
     if len(model.curves):
         _log_curves(model)
+    # What is logged last, of the trained model, is what the samples are kept of.
+    for step, proba in model.proba_by_step.items():
+        _log_predictions(model, "validation", proba, step=step)
     for split, proba in model.proba.items():
-        part, classes = model.data.parts[split], model.data.classes
-        labels = [classes[index] for index in part.y]
-        lossacc_mlflow.log_predictions(labels, proba, split, sample_id=part.sample_id.tolist(), labels=classes)
+        _log_predictions(model, split, proba)
     for split, predicted in model.predicted.items():
         part = model.data.parts[split]
         lossacc_mlflow.log_regression(part.y, predicted, split, sample_id=part.sample_id.tolist())
+
+
+def _log_predictions(model: TrainedModel, split: Split, proba: FloatArray, *, step: int | None = None) -> None:
+    part, classes = model.data.parts[split], model.data.classes
+    labels = [classes[index] for index in part.y]
+    lossacc_mlflow.log_predictions(labels, proba, split, step=step, sample_id=part.sample_id.tolist(), labels=classes)
 
 
 def _log_curves(model: TrainedModel) -> None:

@@ -173,7 +173,7 @@ class SuspectedLabelErrors(Rule):
         )
 
     def _doubt(self, summary: PredictionSummary) -> str:
-        """A model that is too sure suspects too many; it is not known here whether its surest answers are among them."""
+        """A model that is too sure suspects too many, unless its surest answers are known to be among them."""
         removed = summary.calibration_loss_incorrect or 0.0
         if summary.n_sure_label_issues is not None:
             return ""

@@ -4,12 +4,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from sklearn.metrics import brier_score_loss, hinge_loss, log_loss, zero_one_loss
 from sklearn.neural_network import MLPClassifier
 
 from experiments import cats_and_dogs, label_encoding, loss_scale, more_error_better_accuracy
 from experiments.data import DataSet, load_data
 from experiments.digits import RECIPES, logistic_regression, naive_bayes
 from experiments.models import Recipe, by_epoch, by_epoch_with_predictions
+from experiments.surrogates import Surrogates, judge_surrogates, plot_surrogates
 from lossacc_mlflow import summarize_predictions
 from lossacc_mlflow.records import PredictionSummary
 
@@ -80,6 +82,28 @@ def test_accuracies_that_cannot_be_come_from_one_model() -> None:
     )
     np.testing.assert_allclose(percent, 25 * per_four)
     assert 3.8 < per_four[-1] <= 4
+
+
+def test_surrogates_are_those_of_scikit_learn_and_stay_above_the_errors() -> None:
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 2, 200), rng.uniform(0.01, 0.99, 200)
+    judged = judge_surrogates(np.where(y == 1, p, 1 - p))
+    assert judged.zero_one == pytest.approx(zero_one_loss(y, p > 0.5))
+    assert judged.hinge == pytest.approx(hinge_loss(y, np.log(p / (1 - p))))
+    assert judged.log_loss == pytest.approx(log_loss(y, p))
+    assert judged.brier == pytest.approx(brier_score_loss(y, p))
+    assert min(judged.hinge, judged.log_loss / np.log(2), 4 * judged.brier) >= judged.zero_one
+
+
+def test_picture_of_surrogates_shows_each_model_by_each_loss() -> None:
+    models = {"a": Surrogates(0.1, 0.3, 0.25, 0.07), "b": Surrogates(0.05, 0.2, 0.2, 0.05)}
+    panels = plot_surrogates(models).axes
+    assert len(panels) == 3
+    for axes, field in zip(panels, ("hinge", "log_loss", "brier"), strict=True):
+        points = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_marker() not in ("None", "")]
+        np.testing.assert_array_equal(
+            np.concatenate(points), [(m.zero_one, getattr(m, field)) for m in models.values()]
+        )
 
 
 @pytest.mark.torch
