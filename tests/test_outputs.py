@@ -98,6 +98,8 @@ def test_a_regression_that_was_only_predicted_has_its_figures_and_its_picture() 
     metrics = headline_metrics(diagnosis)
     assert metrics["lossacc/best_r2"] == summary.r2
     assert metrics["lossacc/best_loss"] == summary.mse
+    both = judge(replace(run, predictions={"validation": judged()[0]}))
+    assert "lossacc/best_r2" not in headline_metrics(both)
     update = run_update(diagnosis)
     assert {a.path for a in update.artifacts} >= {"lossacc/regression.png", "lossacc/report.html"}
     report = next(a.body for a in update.artifacts if a.path == "lossacc/report.html").decode()
@@ -161,7 +163,7 @@ def test_findings_stand_in_the_title_of_the_picture_that_shows_them(monkeypatch:
         titles[words[0]] = words[1] if words[1].startswith(" \u2014 ") else ""
         return b""
 
-    monkeypatch.setattr("lossacc_mlflow.outputs.to_png", read_title)
+    monkeypatch.setattr("lossacc_mlflow.outputs.pictures.to_png", read_title)
     summary, samples = judged(200, 4, temperature=True)
     known = replace(summary, classes=with_classes([0.25] * 4).classes)
     run = make_run(predictions={"validation": known}, samples={"validation": samples}, by_step={"validation": steps()})
