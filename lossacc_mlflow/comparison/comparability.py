@@ -169,7 +169,10 @@ def _odd_ones(values: Mapping[str, str | None]) -> dict[str, tuple[str, str]]:
 def _other_labels(runs: Sequence[RunData], split: Split) -> dict[str, tuple[str, str]]:
     """How many true labels, and of how many samples, are not those of most others; for samples of the same ids."""
     labels = {run.run_id: _labels_by_id(run.samples[split]) for run in runs if split in run.samples}
-    digests = {run_id: sha256("\n".join(named).encode()).hexdigest() for run_id, (_, named) in labels.items()}
+    digests = {
+        run_id: sha256("\n".join(named).encode(errors="surrogatepass")).hexdigest()
+        for run_id, (_, named) in labels.items()
+    }
     if len(set(digests.values())) < 2:
         return {}
     usual, _ = Counter(digests.values()).most_common(1)[0]
