@@ -7,7 +7,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import log_loss
 
-from lossacc_mlflow.calibration import BETA_BOUNDS, expected_calibration_error_null, fit_temperature, split_loss
+from lossacc_mlflow.blocks import Block
+from lossacc_mlflow.calibration import (
+    BETA_BOUNDS,
+    N_FOLDS,
+    assign_folds,
+    expected_calibration_error_null,
+    fit_temperature,
+    fit_temperatures,
+    losses_after,
+)
 from lossacc_mlflow.predictions import summarize_predictions
 
 
@@ -33,32 +42,62 @@ def test_temperature_is_the_minimum_that_scipy_finds(sharpness: float) -> None:
 
 def test_temperature_stays_within_its_bounds() -> None:
     log_proba = np.log(np.tile([0.6, 0.4], (50, 1)))
-    always_right = split_loss(log_proba, np.zeros(50, dtype=np.int64))
+    always_right = fit_temperatures([Block(0, np.zeros(50, dtype=np.int64), np.exp(log_proba))])
     assert always_right.temperature == pytest.approx(1 / BETA_BOUNDS[1])
     assert always_right.at_bound
-    always_wrong = split_loss(log_proba, np.ones(50, dtype=np.int64))
+    always_wrong = fit_temperatures([Block(0, np.ones(50, dtype=np.int64), np.exp(log_proba))])
     assert always_wrong.temperature == pytest.approx(1 / BETA_BOUNDS[0])
     assert always_wrong.at_bound
 
 
 def test_a_calibrated_model_has_next_to_no_calibration_loss() -> None:
     truth, log_proba = _sample(1, n=20_000)
-    split = split_loss(log_proba, truth)
-    assert split.temperature == pytest.approx(1.0, abs=0.05)
-    removed = split.loss - split.loss_after
-    assert abs(removed.mean()) < 4 * removed.std() / np.sqrt(len(removed)) + 1e-4
+    summary = summarize_predictions(truth, np.exp(log_proba))
+    assert summary.temperature == pytest.approx(1.0, abs=0.05)
+    assert summary.calibration_loss is not None
+    assert summary.calibration_loss_se is not None
+    assert abs(summary.calibration_loss) < 4 * summary.calibration_loss_se + 1e-4
 
 
-def test_losses_before_temperature_are_scikit_learns() -> None:
-    truth, log_proba = _sample(2)
-    assert_allclose(split_loss(log_proba, truth).loss.mean(), log_loss(truth, np.exp(log_proba)), rtol=1e-12)
+def test_losses_after_temperature_are_those_of_the_fold_that_was_held_out() -> None:
+    truth, log_proba = _sample(2, sharpness=2.0)
+    block = Block(0, truth, np.exp(log_proba))
+    temperatures = fit_temperatures([block])
+    before, after = losses_after(block, temperatures, np.finfo(np.float64).eps)
+    assert_allclose(before.mean(), log_loss(truth, np.exp(log_proba)), rtol=1e-10)
+    fold = assign_folds(0, len(truth))
+    for k in range(N_FOLDS):
+        others = fold != k
+        # The prior is worth one sample of 1,600, so the plain fit of the others is near.
+        assert_allclose(temperatures.by_fold[k], fit_temperature(log_proba[others], truth[others]), rtol=1e-2)
+        scaled = log_softmax(log_proba[~others] / temperatures.by_fold[k], axis=1)
+        assert_allclose(after[~others], -scaled[np.arange(len(scaled)), truth[~others]], rtol=1e-8)
 
 
-def test_nothing_is_cross_fitted_from_nine_samples() -> None:
-    truth, log_proba = _sample(3, n=9)
-    split = split_loss(log_proba, truth)
-    assert split.temperature == 1.0
-    assert_allclose(split.loss_after, split.loss)
+def test_nothing_is_fitted_from_nine_samples() -> None:
+    truth, log_proba = _sample(3, n=10)
+    summary = summarize_predictions(truth[:9], np.exp(log_proba)[:9])
+    assert summary.temperature is summary.calibration_loss is summary.refinement_loss is None
+    assert any("temperature was not fitted" in note for note in summary.notes)
+    assert summarize_predictions(truth, np.exp(log_proba)).temperature is not None
+
+
+def test_one_wrong_answer_of_36_does_not_ruin_the_cross_fit() -> None:
+    proba = np.tile([0.97, 0.03], (36, 1))
+    truth = np.zeros(36, dtype=int)
+    truth[7] = 1
+    summary = summarize_predictions(truth, proba)
+    assert summary.calibration_loss is not None
+    assert abs(summary.calibration_loss) < 0.1  # without the prior it is -0.9: the fold without errors takes T = .01
+
+
+def test_folds_take_neither_classes_nor_periods_apart() -> None:
+    fold = assign_folds(0, 10_000)
+    assert np.bincount(fold).tolist() == [2000] * N_FOLDS
+    for period in (5, 10):
+        for offset in range(period):
+            assert np.bincount(fold[offset::period], minlength=N_FOLDS).min() > 10_000 / period / N_FOLDS * 0.8
+    assert assign_folds(1234, 100).tolist() == fold[1234:1334].tolist()
 
 
 def test_expected_ece_agrees_with_simulated_calibrated_models() -> None:

@@ -33,6 +33,9 @@ class Predictions:
     y_proba : ndarray of floating dtype, shape (n_samples, n_classes)
     classes : tuple of str, length n_classes
     sample_id : tuple of str, length n_samples, or None
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+    notes : tuple of str
+        What was done to the probabilities, one sentence each.
     """
 
     split: Split
@@ -40,6 +43,8 @@ class Predictions:
     y_proba: NDArray[np.floating[Any]]
     classes: tuple[str, ...]
     sample_id: tuple[str, ...] | None = None
+    sample_weight: FloatArray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +54,8 @@ class SamplePredictions:
     All arrays have shape (n_samples,); ``y_true`` and ``y_pred`` index ``classes``; ``p_true`` is the probability of
     the true class, ``p_true_after_temperature`` the same after the model's own (cross-fitted) temperature,
     ``brier`` the squared error summed over the classes. What is not known is NaN (``p_true`` where only the
-    confidence of the answer was given); ``label_issue`` marks suspected label errors, None where nobody looked.
+    confidence of the answer was given); ``label_issue`` marks suspected label errors, None where nobody looked;
+    ``sample_weight`` is None where every sample counts alike.
     """
 
     split: Split
@@ -62,8 +68,11 @@ class SamplePredictions:
     brier: FloatArray
     classes: tuple[str, ...]
     label_issue: NDArray[np.bool_] | None = None
+    sample_weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
+        if self.sample_weight is not None:
+            freeze_arrays(self, sample_weight=(self.sample_weight, np.float64))
         if self.label_issue is not None:
             freeze_arrays(self, label_issue=(self.label_issue, np.bool_))
         freeze_arrays(
@@ -122,8 +131,8 @@ class ClassSummary:
 class PredictionSummary:
     """What the predicted probabilities of one split say; every loss is in nats.
 
-    Fields that need more than one pass (``temperature`` to ``calibration_loss_correct``) are None when they were
-    not asked for. ``bin_*`` are the equal-width confidence bins ``(lo, hi]`` of the reliability diagram. Figures that
+    Fields that need more than one pass (``temperature`` to ``refinement_loss``) are None when they were not asked for,
+    or could not be computed (``notes`` says why). ``bin_*`` are the equal-width confidence bins ``(lo, hi]`` of the reliability diagram. Figures that
     need the probability of the true class are NaN where only the confidence of the answer was given.
     """
 

@@ -1,0 +1,17 @@
+"""Summaries of predicted probabilities: every figure that explains a log loss, in one pass over blocks of rows."""
+
+from lossacc_mlflow.predictions.bins import N_BINS
+from lossacc_mlflow.predictions.inputs import make_predictions
+from lossacc_mlflow.predictions.samples import sample_losses
+from lossacc_mlflow.predictions.summary import judge_predictions, summarize_predictions
+from lossacc_mlflow.predictions.top import judge_top_predictions, summarize_top_predictions
+
+__all__ = [
+    "N_BINS",
+    "judge_predictions",
+    "judge_top_predictions",
+    "make_predictions",
+    "sample_losses",
+    "summarize_predictions",
+    "summarize_top_predictions",
+]
