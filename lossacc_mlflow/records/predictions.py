@@ -132,8 +132,9 @@ class PredictionSummary:
     """What the predicted probabilities of one split say; every loss is in nats.
 
     Fields that need more than one pass (``temperature`` to ``refinement_loss``) are None when they were not asked for,
-    or could not be computed (``notes`` says why). ``bin_*`` are the equal-width confidence bins ``(lo, hi]`` of the reliability diagram. Figures that
-    need the probability of the true class are NaN where only the confidence of the answer was given.
+    or could not be computed (``notes`` says why). ``bin_*`` are the equal-width confidence bins ``(lo, hi]`` of the
+    reliability diagram. Figures that need the probability of the true class are NaN where only the confidence of the
+    answer was given.
     """
 
     n_samples: int
