@@ -226,7 +226,7 @@ def _is_log(tile: Tile, total: FloatArray) -> bool:
 
 def _advice(lowest: float, low_total: float, high_total: float, *, log_like: bool) -> str:
     if log_like:
-        return "They look like logarithms of probabilities: pass np.exp(y_proba)."
+        return "They look like logarithms of probabilities: pass np.exp(y_proba), or softmax(logits)."
     if lowest >= 0 and abs(low_total - 100) < 1 and abs(high_total - 100) < 1:
         return "They look like percentages: pass y_proba / 100. From logits pass softmax(logits)."
     if lowest >= 0 and high_total <= 1:
