@@ -94,7 +94,7 @@ def fit_temperatures(blocks: Iterable[Block], sample: Sequence[Block] = ()) -> T
     The loss is convex in b = 1 / T with derivative sum(E_b[z] - z_y) and curvature sum(Var_b[z]); Newton steps are
     kept within a bracket of the root and a factor of 4 (Guo et al. 2017, arXiv:1706.04599). Every pass sums both
     derivatives by fold, so the fits without one fold each are one more Newton step from the common optimum; where that
-    step is not small they are iterated on their own. A fold's fit has a weak prior, ln b normal around that of all
+    step is not small, or the data is, they are iterated on their own. A fold's fit has a weak prior, ln b normal around that of all
     samples with standard deviation 1/2, worth one sample: without it, a few dozen samples with hardly a wrong answer
     make a fold's T run away, and the one wrong answer that it is judged by costs several nats. That prior is all that
     a fold's fit knows of its own samples. Around T = 1 instead, refinement would depend on how sharp the model is.
@@ -104,7 +104,7 @@ def fit_temperatures(blocks: Iterable[Block], sample: Sequence[Block] = ()) -> T
     return Temperatures(
         temperature=1 / search.at,
         at_bound=search.at in BETA_BOUNDS,
-        by_fold=1 / _fit_folds(blocks, search, found),
+        by_fold=1 / _fit_folds(blocks, search, found, _SMALL_STEP if sample else _TIGHT),
     )
 
 
@@ -178,13 +178,13 @@ def _fit_all(
     return search, found
 
 
-def _fit_folds(blocks: Iterable[Block], common: _Search, found: FloatArray) -> FloatArray:
+def _fit_folds(blocks: Iterable[Block], common: _Search, found: FloatArray, enough: float) -> FloatArray:
     """1 / T for every fold, shape (N_FOLDS,), from the sums by fold where the common search came from."""
     searches = [_Search(common.came_from) for _ in range(N_FOLDS)]
-    if _advance_folds(searches, np.broadcast_to(found, (N_FOLDS, *found.shape)), common.at) > _SMALL_STEP:
+    if _advance_folds(searches, np.broadcast_to(found, (N_FOLDS, *found.shape)), common.at) > enough:
         for _ in range(_MAX_PASSES):
             each = _sum_slopes(blocks, np.array([search.at for search in searches]))
-            if _advance_folds(searches, each, common.at) <= _LOOSE:
+            if _advance_folds(searches, each, common.at) <= min(enough, _LOOSE):
                 break
     return np.array([search.at for search in searches])
 
