@@ -84,7 +84,8 @@ class RiseParts:
         if self.incorrect is not None:
             risen = self.incorrect.end - self.incorrect.at_step(self.step)
             wrong = f"; wrong answers add {number(risen)} of the {number(self.total)}"
-        if self.by_refinement <= self.refinement.doubt:
+        # A smooth curve has no doubt; a thousandth of the rise is still nothing.
+        if self.by_refinement <= max(self.refinement.doubt, 1e-3 * self.total):
             improves = self.by_refinement < -self.refinement.doubt
             state = "still improves" if improves else "holds"
             return (
