@@ -1,5 +1,6 @@
 """What a user may say in ``evaluator_config={"lossacc": {...}}``."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
@@ -9,6 +10,8 @@ from lossacc_mlflow.records import Split
 from lossacc_mlflow.wording import did_you_mean, quote
 
 __all__ = ["EvaluatorOptions", "read_options"]
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def read_options(config: Mapping[str, Any]) -> EvaluatorOptions:
                 f"evaluator 'lossacc' has no option {quote(name)}; it has {', '.join(known)}."
                 + did_you_mean(str(name), known)
             )
+    if config.get("sample_weights") is not None:
+        _logger.warning("lossacc counts every sample once: sample_weights is left out of its figures.")
     made = EvaluatorOptions(**{name: _frozen(value) for name, value in config.items() if name in known})
     if made.split not in get_args(Split):
         raise InputError(f"option split is {quote(made.split)}; it must be one of {', '.join(get_args(Split))}.")
