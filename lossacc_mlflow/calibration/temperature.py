@@ -94,10 +94,11 @@ def fit_temperatures(blocks: Iterable[Block], sample: Sequence[Block] = ()) -> T
     The loss is convex in b = 1 / T with derivative sum(E_b[z] - z_y) and curvature sum(Var_b[z]); Newton steps are
     kept within a bracket of the root and a factor of 4 (Guo et al. 2017, arXiv:1706.04599). Every pass sums both
     derivatives by fold, so the fits without one fold each are one more Newton step from the common optimum; where that
-    step is not small, or the data is, they are iterated on their own. A fold's fit has a weak prior, ln b normal around that of all
-    samples with standard deviation 1/2, worth one sample: without it, a few dozen samples with hardly a wrong answer
-    make a fold's T run away, and the one wrong answer that it is judged by costs several nats. That prior is all that
-    a fold's fit knows of its own samples. Around T = 1 instead, refinement would depend on how sharp the model is.
+    step is not small, or the data is, they are iterated on their own. A fold's fit has a weak prior, ln b normal
+    around that of all samples with standard deviation 1/2, worth one sample: without it, a few dozen samples with
+    hardly a wrong answer make a fold's T run away, and the one wrong answer that it is judged by costs several nats.
+    That prior is all that a fold's fit knows of its own samples. Around T = 1 instead, refinement would depend on how
+    sharp the model is.
     """
     start = _fit_all(sample, 1.0, _LOOSE)[0].at if sample else 1.0
     search, found = _fit_all(blocks, start, _LOOSE if sample else _TIGHT)
