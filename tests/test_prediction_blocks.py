@@ -86,7 +86,9 @@ def test_temperature_is_scikit_learns() -> None:
     truth, proba = _data(4, 5_000)
     sharp = proba**3 / (proba**3).sum(axis=1, keepdims=True)
     oracle = _TemperatureScaling().fit(sharp, truth)
-    assert_allclose(summarize_predictions(truth, sharp).temperature, 1 / oracle.beta_, rtol=1e-4)
+    fitted = summarize_predictions(truth, sharp).temperature
+    assert fitted is not None
+    assert_allclose(fitted, 1 / oracle.beta_, rtol=1e-4)
 
 
 def test_every_clip_is_shown() -> None:
@@ -125,7 +127,7 @@ def test_rows_off_by_more_than_rounding_are_rescaled_with_a_note() -> None:
 
 @pytest.mark.parametrize("kind", [np.float16, np.int64, bool])
 def test_other_types_of_probabilities(kind: type) -> None:
-    proba = np.array([[1, 0], [0, 1], [1, 0]], dtype=kind)
+    proba: np.ndarray = np.array([[1, 0], [0, 1], [1, 0]], dtype=kind)
     summary = summarize_predictions([0, 1, 1], proba, temperature=False)
     expected = proba if kind is np.float16 else proba.astype(float)
     eps = np.finfo(expected.dtype).eps
