@@ -1,15 +1,25 @@
 """What figures of n independent samples prove about the model, beyond these samples."""
 
+from collections.abc import Callable
 from math import exp, inf, isnan, log, nan, pi, sqrt
 
 import numpy as np
+from scipy.stats import binom
 
 from lossacc_mlflow.errors import InputError
 
-__all__ = ["log_normalizer", "miscalibration_p"]
+__all__ = [
+    "least_n_that_proves",
+    "log_normalizer",
+    "mcnemar_gap_needed",
+    "mcnemar_p_range",
+    "miscalibration_p",
+]
 
 _EXACT_TO = 1_000_000
 """Beyond that the asymptotic series agrees to the last digits of a float64."""
+
+_MOST = 10**15
 
 
 def log_normalizer(n: int) -> float:
@@ -96,3 +106,88 @@ def miscalibration_p(excess: float, n: int) -> float:
         return 1.0
     exponent = -inf if excess == inf else constant - n * excess
     return min(1.0, exp(exponent))
+
+
+def least_n_that_proves(excess: float, p_at: Callable[[float, int], float], alpha: float) -> int | None:
+    """Find the number of samples from which on a loss above the band is significant.
+
+    Parameters
+    ----------
+    excess : float
+        How far the mean loss is above that of the best constant confidence.
+    p_at : callable
+        Of an excess and a number of samples, such as `miscalibration_p`.
+    alpha : float
+        Level.
+
+    Returns
+    -------
+    int or None
+        None where it never is, or only beyond 10^15 samples.
+
+    Examples
+    --------
+    >>> least_n_that_proves(0.1833, miscalibration_p, 0.05), least_n_that_proves(0.0, miscalibration_p, 0.05)
+    (28, None)
+    """
+    if not excess > 0 or p_at(excess, _MOST) > alpha:
+        return None
+    low, high = 0, _MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if p_at(excess, middle) <= alpha else (middle, high)
+    return high
+
+
+def mcnemar_gap_needed(alpha: float) -> int:
+    """Find by how many right answers two models must differ at least to be told apart by an exact McNemar test.
+
+    Parameters
+    ----------
+    alpha : float
+        Level of the test; over m pairs Holm's smallest is alpha / m.
+
+    Returns
+    -------
+    int
+        The best case, in which the worse model is right nowhere that the better one is not: 2^(1 - gap) <= alpha.
+
+    Examples
+    --------
+    >>> mcnemar_gap_needed(0.05), mcnemar_gap_needed(0.05 / 3), mcnemar_gap_needed(0.05 / 10)
+    (6, 7, 9)
+    """
+    gap = 1
+    while 2.0 ** (1 - gap) > alpha:
+        gap += 1
+    return gap
+
+
+def mcnemar_p_range(right_a: tuple[int, int], right_b: tuple[int, int], n: int) -> tuple[float, float]:
+    """Bound the p value of an exact McNemar test of two models, of which only the accuracies are known.
+
+    Parameters
+    ----------
+    right_a, right_b : tuple of (low, high)
+        How many of the same n samples each can have right; a is the one with more.
+    n : int
+
+    Returns
+    -------
+    tuple of (low, high)
+        Over all tables with these margins: the errors of one within those of the other, and as apart as they can be.
+
+    Examples
+    --------
+    >>> low, high = mcnemar_p_range((991, 991), (985, 985), 1000)
+    >>> round(low, 3), round(high, 2)
+    (0.031, 0.31)
+    """
+    most = right_a[1] - right_b[0]
+    best = min(1.0, 2.0 ** (1 - most)) if most > 0 else 1.0
+    if right_a[0] <= right_b[1]:
+        return best, 1.0
+    wrong_a, wrong_b = n - right_a[0], n - right_b[1]
+    both = max(0, wrong_a + wrong_b - n)
+    only_b, only_a = wrong_a - both, wrong_b - both
+    return best, min(1.0, 2.0 * float(binom.cdf(only_b, only_a + only_b, 0.5)))

@@ -5,7 +5,14 @@ bundles both into a :class:`Diagnosis`, and ``comparison`` turns many of those i
 """
 
 from lossacc_mlflow.records.arrays import FloatArray, IntArray
-from lossacc_mlflow.records.bounds import LossBounds
+from lossacc_mlflow.records.bounds import (
+    FigureBounds,
+    FigurePair,
+    FiguresReport,
+    LossBounds,
+    Miscalibration,
+    ReportedFigures,
+)
 from lossacc_mlflow.records.comparison import AttributionGroup, Comparison, ComparisonRow, PairedComparison, PairTest
 from lossacc_mlflow.records.curves import Curve, CurveSummary, Metric, Split, StepUnit
 from lossacc_mlflow.records.files import PredictionFileSummary, PredictionReport
@@ -34,12 +41,16 @@ __all__ = [
     "Diagnosis",
     "Discrepancy",
     "Evidence",
+    "FigureBounds",
+    "FigurePair",
+    "FiguresReport",
     "Finding",
     "FloatArray",
     "IntArray",
     "Level",
     "LossBounds",
     "Metric",
+    "Miscalibration",
     "PairTest",
     "PairedComparison",
     "PredictionFileSummary",
@@ -49,6 +60,7 @@ __all__ = [
     "Predictions",
     "RegressionSamples",
     "RegressionSummary",
+    "ReportedFigures",
     "RunData",
     "RunUpdate",
     "SamplePredictions",
