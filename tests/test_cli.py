@@ -181,6 +181,16 @@ def test_bad_files(tmp_path: Path, text: str, code: int, told: str) -> None:
         (["diagnose", "x", "--select", "NO1"], EXIT_INPUT, "NO1"),
         (["diagnose", "x", "--config", "nowhere.toml"], EXIT_INPUT, "nowhere.toml"),
         (["compare"], EXIT_INPUT, "--experiment"),
+        (["figures"], EXIT_INPUT, "98.1%/0.1882"),
+        (["figures", "98.1/0.1882"], EXIT_INPUT, "98.1%"),
+        (["figures", "0.9/0.1", "--classes", "1"], EXIT_INPUT, "at least 2"),
+        (["figures", "0.9/0.1", "--classes", "ten"], EXIT_INPUT, "whole number"),
+        (["figures", "0.9/0.1", "--n", "0"], EXIT_INPUT, "at least 1"),
+        (["figures", "0.9/0.1", "--clip", "kerras"], EXIT_INPUT, "Did you mean 'keras'"),
+        (["figures", "0.9/0.1", "--clip", "2"], EXIT_INPUT, "below 1"),
+        (["figures", "0.9/0.1", "--loss", "focal"], EXIT_INPUT, "focal:2"),
+        (["figures", "0.9/0.1", "--format", "yaml"], EXIT_INPUT, "yaml"),
+        (["figures", "-0.9/0.1"], EXIT_INPUT, "-0"),
         (["clean"], EXIT_INPUT, "--experiment"),
         (["explain"], EXIT_INPUT, "FIT001"),
         (["explain", "NO1"], EXIT_INPUT, "FIT001"),
@@ -192,7 +202,18 @@ def test_bad_arguments(arguments: list[str], code: int, told: str) -> None:
     result = _lossacc(*arguments)
     assert result.exit_code == code
     assert told in result.stderr
+    assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_figures() -> None:
+    question = ("figures", "98.1%/0.1882", "98.5%/0.0997", "99.1%/0.2544")
+    answer = _lossacc(*question, "--classes", 10, "--n", "10,000")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "F(0.991, 10)" in answer.stdout
+    payload = json.loads(_lossacc(*question, "--format", "json", "--clip", "keras", "--loss", "log_loss").stdout)
+    assert (payload["clip"], payload["n_classes"], payload["n"]) == (1e-7, None, None)
+    assert json.loads(_lossacc(*question, "--format", "json", "--clip", "none").stdout)["clip"] == 0
 
 
 def test_runs_in_a_store(sqlite_store: Tracking) -> None:

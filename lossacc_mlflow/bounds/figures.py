@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import ceil, exp, inf, isnan
+from math import ceil, inf, isnan
 
 import numpy as np
 
@@ -149,9 +149,7 @@ class _Judge:
             return Miscalibration()
 
         def p_at(excess: float, n: int) -> float:
-            penalty = max(self.loss.log_penalty(n, a, k) for a in accuracy)
-            exponent = penalty - self.loss.rate * n * excess
-            return exp(exponent) if exponent < 0 and excess > 0 else 1.0
+            return max(self.loss.miscalibration_p(excess, n, a, k) for a in accuracy)
 
         from_n = least_n_that_proves(bounds.removable_loss, p_at, self.alpha)
         if self.n is None or not tested:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, inf, isinf, log, nan, pi, sqrt
+from math import erf, exp, inf, isinf, isnan, log, nan, pi, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -71,6 +71,16 @@ class Loss:
     def log_penalty(self, n: int, accuracy: float, n_classes: int | None) -> float:  # noqa: ARG002
         """Logarithm of what exp(-rate n excess) is multiplied with to be a p value; NaN where there is no test."""
         return nan
+
+    def miscalibration_p(self, excess: float, n: int, accuracy: float, n_classes: int | None) -> float:
+        """P value that a calibrated model has a mean loss that is ``excess`` above the best constant confidence.
+
+        NaN where there is no test.
+        """
+        penalty = self.log_penalty(n, accuracy, n_classes)
+        if isnan(penalty) or isnan(excess):
+            return nan
+        return exp(min(0.0, penalty - self.rate * n * excess)) if excess > 0 else 1.0
 
 
 def _chance(n_classes: int | None) -> float:

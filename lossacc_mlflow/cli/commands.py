@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lossacc_mlflow import __version__, pipeline, store
+from lossacc_mlflow.cli.figures import figures
 from lossacc_mlflow.cli.output import DIAGNOSIS_FORMATS, output_stream, say_diagnoses, with_progress
 from lossacc_mlflow.cli.predictions import predictions
 from lossacc_mlflow.curves import LOSS_METRICS
@@ -33,6 +34,9 @@ class _Commands(click.Group):
             _fail(error, EXIT_INPUT)
         except StoreError as error:
             _fail(error, EXIT_STORE)
+        except click.UsageError as error:
+            ctx_of = error.ctx.command_path if error.ctx is not None else "lossacc"
+            _fail(f"{error.format_message().rstrip('.')}. '{ctx_of} --help' shows what there is.", EXIT_INPUT)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -249,6 +253,9 @@ def clean(run_ids: tuple[str, ...], experiment: str | None, tracking_uri: str | 
     for run_id in run_ids:
         store.clean_run(run_id, tracking_uri=tracking_uri)
     click.echo(f"Cleaned {f'experiment {experiment}' if experiment else f'{len(run_ids)} runs'}.")
+
+
+main.add_command(figures)
 
 
 def _check_sources(

@@ -1,6 +1,7 @@
 """Findings, comparisons and pictures as text, JSON, CSV, Markdown and HTML; draws nothing and judges nothing."""
 
 from lossacc_mlflow.render.comparison_report import render_comparison_report
+from lossacc_mlflow.render.figures import figures_payload, render_figures_json, render_figures_text
 from lossacc_mlflow.render.jsonable import (
     SCHEMA_VERSION,
     comparison_payload,
@@ -38,6 +39,7 @@ __all__ = [
     "Words",
     "comparison_payload",
     "comparison_rows",
+    "figures_payload",
     "findings_payload",
     "jsonable",
     "notebook_frame",
@@ -47,6 +49,8 @@ __all__ = [
     "render_comparison_report",
     "render_comparison_text",
     "render_diagnostics_table",
+    "render_figures_json",
+    "render_figures_text",
     "render_json",
     "render_jsonl",
     "render_junit",

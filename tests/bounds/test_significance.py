@@ -3,9 +3,15 @@
 from math import comb, exp, inf, isnan, nan
 
 import pytest
+from scipy.stats import binomtest
 
 from lossacc_mlflow.bounds import miscalibration_p
-from lossacc_mlflow.bounds.significance import log_normalizer
+from lossacc_mlflow.bounds.significance import (
+    least_n_that_proves,
+    log_normalizer,
+    mcnemar_gap_needed,
+    mcnemar_p_range,
+)
 from lossacc_mlflow.errors import InputError
 
 
@@ -31,3 +37,30 @@ def test_p_values_at_the_edges() -> None:
     assert isnan(miscalibration_p(nan, 10))
     with pytest.raises(InputError, match="at least 1"):
         miscalibration_p(0.1, 0)
+
+
+@pytest.mark.parametrize("n", [12, 25])
+def test_mcnemar_is_between_its_best_and_worst_table(n: int) -> None:
+    for right_a in range(n + 1):
+        for right_b in range(right_a):
+            wrong_a, wrong_b = n - right_a, n - right_b
+            both_wrong = range(max(0, wrong_a + wrong_b - n), wrong_a + 1)
+            p = [binomtest(wrong_a - both, wrong_a + wrong_b - 2 * both).pvalue for both in both_wrong]
+            low, high = mcnemar_p_range((right_a, right_a), (right_b, right_b), n)
+            assert (low, high) == pytest.approx((min(p), max(p)))
+    assert mcnemar_p_range((5, 7), (6, 6), n)[1] == 1.0
+
+
+def test_a_gap_that_can_be_significant() -> None:
+    for alpha in (0.05, 0.05 / 3, 0.05 / 10):
+        needed = mcnemar_gap_needed(alpha)
+        assert binomtest(0, needed).pvalue <= alpha < binomtest(0, needed - 1).pvalue
+
+
+def test_least_n_is_the_first_that_proves() -> None:
+    for excess in (5.0, 0.3, 0.001):
+        n = least_n_that_proves(excess, miscalibration_p, 0.05)
+        assert n is not None
+        assert miscalibration_p(excess, n) <= 0.05
+        assert n == 1 or miscalibration_p(excess, n - 1) > 0.05
+    assert least_n_that_proves(nan, miscalibration_p, 0.05) is None
