@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossacc_mlflow.bounds import loss_bounds
     from lossacc_mlflow.errors import InputError, LossaccError, StoreError
-    from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression
+    from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression, log_top_predictions
     from lossacc_mlflow.monitor import Alarm, Judgement, Monitor
     from lossacc_mlflow.pairing import compare_predictions
     from lossacc_mlflow.pipeline import compare, diagnose, judge
-    from lossacc_mlflow.predictions import summarize_predictions
+    from lossacc_mlflow.predictions import summarize_predictions, summarize_top_predictions
     from lossacc_mlflow.records import (
         Comparison,
         Curve,
@@ -61,11 +61,13 @@ __all__ = [
     "log_curves",
     "log_predictions",
     "log_regression",
+    "log_top_predictions",
     "loss_bounds",
     "read_run",
     "read_settings",
     "summarize_predictions",
     "summarize_regression",
+    "summarize_top_predictions",
 ]
 
 __version__ = "0.1.0"
@@ -73,11 +75,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),
-    "loggers.base": ("log_curves", "log_predictions", "log_regression"),
+    "loggers.base": ("log_curves", "log_predictions", "log_regression", "log_top_predictions"),
     "monitor": ("Alarm", "Judgement", "Monitor"),
     "pairing": ("compare_predictions",),
     "pipeline": ("compare", "diagnose", "judge"),
-    "predictions": ("summarize_predictions",),
+    "predictions": ("summarize_predictions", "summarize_top_predictions"),
     "records": (
         "Comparison",
         "Curve",

@@ -7,18 +7,19 @@ from operator import index
 from typing import Any
 
 import mlflow
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lossacc_mlflow import store
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.keys import parse_key
 from lossacc_mlflow.label_issues import mark_label_issues
-from lossacc_mlflow.predictions import judge_predictions, make_predictions
-from lossacc_mlflow.records import PredictionSummary, RegressionSummary, Split, StepUnit
+from lossacc_mlflow.predictions import judge_predictions, judge_top_predictions, make_predictions
+from lossacc_mlflow.records import PredictionSummary, RegressionSummary, SamplePredictions, Split, StepUnit
 from lossacc_mlflow.regression import judge_regression
 from lossacc_mlflow.wording import quote
 
-__all__ = ["log_curves", "log_predictions", "log_regression"]
+__all__ = ["log_curves", "log_predictions", "log_regression", "log_top_predictions"]
 
 
 def log_curves(
@@ -92,6 +93,7 @@ def log_predictions(
     step: int | None = None,
     sample_id: Sequence[object] | None = None,
     labels: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
     label_issues: bool | None = None,
     run_id: str | None = None,
 ) -> PredictionSummary:
@@ -115,6 +117,8 @@ def log_predictions(
         By which samples are matched across runs; their position by default.
     labels : sequence of length n_classes, optional
         The class of each column.
+    sample_weight : array-like of shape (n_samples,), optional
+        By which every mean of the summary is weighted; kept with the samples.
     label_issues : bool, optional
         Whether to look for wrong labels (extra ``cleanlab``). By default where it is installed, on held-out splits,
         and not at a `step`.
@@ -135,14 +139,70 @@ def log_predictions(
         If MLflow cannot be reached or refuses.
     """
     at = _checked_step(step)
-    predictions = make_predictions(y_true, y_proba, split=split, labels=labels, sample_id=sample_id)
+    predictions = make_predictions(
+        y_true, y_proba, split=split, labels=labels, sample_id=sample_id, sample_weight=sample_weight
+    )
     run = _run_id(run_id)
     summary, samples = judge_predictions(predictions)
     if label_issues or (label_issues is None and split != "train" and at is None):
         summary, samples = mark_label_issues(predictions, summary, samples)
-    digest = _digest(predictions.sample_id, predictions.y_true)
-    tags = {"lossacc.n_classes": str(summary.n_classes), f"lossacc.samples.{split}": digest}
-    store.keep_predictions(run, summary, samples, step=at, tags=tags)
+    _keep(run, summary, samples, at, has_ids=sample_id is not None)
+    return summary
+
+
+def log_top_predictions(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    confidence: ArrayLike,
+    split: Split = "validation",
+    *,
+    p_true: ArrayLike | None = None,
+    step: int | None = None,
+    sample_id: Sequence[object] | None = None,
+    labels: Sequence[object] | None = None,
+    run_id: str | None = None,
+) -> PredictionSummary:
+    """Log answers and their confidence, where the probabilities of all classes are too many to keep or to pass on.
+
+    With `p_true` nothing of the log loss is missing; without it, that of wrong answers is not known, and no rule asks
+    for it. What needs every probability (temperature, refinement, suspected labels) is left out.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and answered class.
+    confidence : array-like of shape (n_samples,)
+        Probability of the answer.
+    split : {"train", "validation", "test"}
+    p_true : array-like of shape (n_samples,), optional
+        Probability of the true class.
+    step : int, optional
+        As in `log_predictions`.
+    sample_id : sequence of length n_samples, optional
+        By which samples are matched across runs; their position by default.
+    labels : sequence of length n_classes, optional
+        All classes; those that were seen by default.
+    run_id : str, optional
+        The active run by default.
+
+    Returns
+    -------
+    PredictionSummary
+
+    Raises
+    ------
+    PredictionsError
+        If the arrays do not fit together; nothing is logged then.
+    InputError
+        If the step is no integer, or no run is active and none is given.
+    StoreError
+        If MLflow cannot be reached or refuses.
+    """
+    at = _checked_step(step)
+    summary, samples = judge_top_predictions(
+        y_true, y_pred, confidence, p_true=p_true, split=split, labels=labels, sample_id=sample_id
+    )
+    _keep(_run_id(run_id), summary, samples, at, has_ids=sample_id is not None, has_labels=labels is not None)
     return summary
 
 
@@ -184,6 +244,26 @@ def log_regression(
     digest = _digest(None if sample_id is None else samples.sample_id, samples.y_true)
     store.keep_regression(run, summary, samples, tags={f"lossacc.samples.{split}": digest})
     return summary
+
+
+def _keep(
+    run: str,
+    summary: PredictionSummary,
+    samples: SamplePredictions,
+    step: int | None,
+    *,
+    has_ids: bool,
+    has_labels: bool = True,
+) -> None:
+    """Write the predictions of one split, and the tags that tell other readers what they are of."""
+    tags, y_true = {}, samples.y_true
+    if has_labels:
+        tags["lossacc.n_classes"] = str(summary.n_classes)
+    elif all(name.isdecimal() and len(name) < 19 for name in samples.classes):
+        # The classes are those that were seen, which depend on the model; the labels are the same for all of them.
+        y_true = np.array(samples.classes).astype(np.int64)[y_true]
+    tags[f"lossacc.samples.{samples.split}"] = _digest(samples.sample_id if has_ids else None, y_true)
+    store.keep_predictions(run, summary, samples, step=step, tags=tags)
 
 
 def _checked_step(step: int | None) -> int | None:

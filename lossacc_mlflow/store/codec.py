@@ -18,6 +18,7 @@ __all__ = ["decode_regression_samples", "decode_samples", "encode_regression_sam
 _CLASSES = b"lossacc.classes"
 _INDICES = ("y_true", "y_pred")
 _SHARES = ("p_true", "confidence", "p_true_after_temperature", "brier")
+_IF_KNOWN = ("label_issue", "sample_weight")
 _NUMBERS = ("y_true", "y_pred")  # of a regression
 
 
@@ -32,13 +33,12 @@ def encode_samples(samples: SamplePredictions) -> bytes:
     -------
     bytes
         Columns ``sample_id`` (text), ``y_true``, ``y_pred`` (int32), the probabilities and the Brier score as float32,
-        and ``label_issue`` where somebody looked, zstd-compressed; the classes are a JSON list in the schema's
-        metadata under ``lossacc.classes``.
+        ``label_issue`` where somebody looked and ``sample_weight`` (float64) where there are weights, zstd-compressed;
+        the classes are a JSON list in the schema's metadata under ``lossacc.classes``.
     """
     columns = {name: pa.array(getattr(samples, name).astype(np.int32)) for name in _INDICES}
     columns |= {name: pa.array(getattr(samples, name).astype(np.float32)) for name in _SHARES}
-    if samples.label_issue is not None:
-        columns["label_issue"] = pa.array(samples.label_issue)
+    columns |= {name: pa.array(column) for name in _IF_KNOWN if (column := getattr(samples, name)) is not None}
     # Probabilities hardly repeat: without a dictionary the file is smaller and quicker to write.
     metadata = {_CLASSES: json.dumps(samples.classes).encode()}
     return _parquet(samples.sample_id, columns, metadata, dictionaries=_INDICES)
@@ -65,8 +65,7 @@ def decode_samples(body: bytes, split: Split) -> SamplePredictions:
         table = pq.read_table(BytesIO(body))
         classes = tuple(str(label) for label in json.loads((table.schema.metadata or {})[_CLASSES]))
         columns = {name: table.column(name).to_numpy() for name in (*_INDICES, *_SHARES)}
-        if "label_issue" in table.column_names:
-            columns["label_issue"] = table.column("label_issue").to_numpy()
+        columns |= {name: table.column(name).to_numpy() for name in _IF_KNOWN if name in table.column_names}
         samples = SamplePredictions(split=split, sample_id=_ids(table), classes=classes, **columns)
     for name in _INDICES:
         indices = getattr(samples, name)

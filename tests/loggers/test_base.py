@@ -1,6 +1,7 @@
 """What training code logs is on the run, and is what is read back."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -221,3 +222,43 @@ def test_an_unreachable_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="no tracking server answers"):
         lossacc.log_regression(TARGET, PREDICTED, run_id="any")
+
+
+def test_weights_come_back(here: Tracking) -> None:
+    run_id = here.new_run()
+    truth, proba = predictions(1)
+    weight = np.linspace(0, 2, 20)
+    logged = lossacc.log_predictions(truth, proba, sample_weight=weight, run_id=run_id)
+    run = read_run(run_id, with_samples=True)
+    found = run.samples["validation"].sample_weight
+    assert found is not None
+    np.testing.assert_array_equal(found, weight)
+    loss = -np.log(proba[np.arange(20), truth])
+    assert run.predictions["validation"].log_loss == pytest.approx(np.average(loss, weights=weight))
+    assert logged.log_loss == run.predictions["validation"].log_loss
+    assert lossacc.diagnose(run_id, write=True).run.warnings == ()
+
+
+@pytest.mark.parametrize("with_p_true", [False, True])
+def test_answers_and_their_confidence_are_enough(here: Tracking, with_p_true: bool) -> None:
+    run_id = here.new_run()
+    for step in range(3):
+        truth, proba = predictions(step)
+        p_true = proba[np.arange(20), truth] if with_p_true else None
+        arguments = truth, proba.argmax(axis=1), proba.max(axis=1)
+        logged = lossacc.log_top_predictions(*arguments, p_true=p_true, step=step, labels=range(3), run_id=run_id)
+    run = read_run(run_id, with_samples=True)
+    assert repr(run.predictions["validation"]) == repr(replace(logged, sums=None))
+    assert bool(np.isnan(run.samples["validation"].p_true).any()) is not with_p_true
+    assert run.n_classes == 3
+    assert {c.metric.name for c in run.curves} == ({"log_loss", "accuracy"} if with_p_true else {"accuracy"})
+    assert lossacc.diagnose(run_id, write=True).run.warnings == ()
+
+
+def test_the_same_labels_have_the_same_digest_whatever_was_answered(here: Tracking) -> None:
+    run_ids = [here.new_run() for _ in range(3)]
+    for run_id, answers in zip(run_ids, ([0, 2, 2], [1, 2, 0]), strict=False):
+        lossacc.log_top_predictions([0, 2, 2], answers, [0.9, 0.8, 0.7], p_true=None, run_id=run_id)
+    lossacc.log_predictions([0, 2, 2], np.full((3, 3), 1 / 3), run_id=run_ids[2])
+    tags = [here.client.get_run(run_id).data.tags for run_id in run_ids]
+    assert len({tag["lossacc.samples.validation"] for tag in tags}) == 1
