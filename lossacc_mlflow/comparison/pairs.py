@@ -135,9 +135,13 @@ def _test(group: Mapping[int, Outcomes]) -> _Tests:
     both = np.rint(right @ right.T)
     hits = np.diag(both)
     only_a, only_b = hits[i] - both[i, j], hits[j] - both[i, j]
-    delta_loss, loss_p = _mean_differences([o.loss for o in outcomes], i, j)
-    delta_brier, brier_p = _mean_differences([o.brier for o in outcomes], i, j)
-    delta_after, after_p = _mean_differences([o.loss_after_temperature for o in outcomes], i, j)
+    weight = outcomes[0].weight
+    delta_loss, loss_p = _mean_differences([o.loss for o in outcomes], weight, i, j)
+    delta_brier, brier_p = _mean_differences([o.brier for o in outcomes], weight, i, j)
+    delta_after, after_p = _mean_differences([o.loss_after_temperature for o in outcomes], weight, i, j)
+    delta_accuracy, accuracy_p = (only_a - only_b) / n, mcnemar(only_a, only_b)[0]
+    if outcomes[0].is_weighted:
+        delta_accuracy, accuracy_p = _mean_differences(list(right), weight, i, j)
     near = np.array([o.at_clip for o in outcomes], dtype=np.bool_)
     at_clip = near[i] | near[j]
     loss_max = largest_loss(outcomes[0].clip)
@@ -148,21 +152,23 @@ def _test(group: Mapping[int, Outcomes]) -> _Tests:
     return _Tests(
         pairs=tuple((places[a], places[b]) for a, b in zip(i.tolist(), j.tolist(), strict=True)),
         n_samples=n,
-        delta_accuracy=(only_a - only_b) / n,
+        delta_accuracy=delta_accuracy,
         delta_loss=delta_loss,
         delta_after=delta_after,
-        mcnemar_p=mcnemar(only_a, only_b)[0],
+        mcnemar_p=accuracy_p,
         loss_p=np.where(at_clip, brier_p, loss_p),
         after_p=after_p,
         hangs=tuple(hangs),
     )
 
 
-def _mean_differences(values: Sequence[FloatArray], i: IntArray, j: IntArray) -> tuple[FloatArray, FloatArray]:
+def _mean_differences(
+    values: Sequence[FloatArray], weight: FloatArray, i: IntArray, j: IntArray
+) -> tuple[FloatArray, FloatArray]:
     """Mean difference of each pair of rows, and its p value by a paired t test."""
     table = np.array(values)
-    mean, n = table.mean(axis=1), table.shape[1]
-    centred = table - mean[:, None]
+    mean, n = (weight * table).mean(axis=1), table.shape[1]
+    centred = weight * (table - mean[:, None])
     products = centred @ centred.T
     square = np.diag(products)
     # Of two rows that are the same, rounding leaves next to nothing on either side of zero.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from lossacc_mlflow.comparison.rows import known_accuracy, settled_loss
+from lossacc_mlflow.comparison.rows import known_accuracy, needs_temperature, settled_loss
 from lossacc_mlflow.pairing import ALPHA, write_p_value
 from lossacc_mlflow.records import Comparison, ComparisonRow, PairTest, Split, Verdict
 from lossacc_mlflow.wording import number, percent
@@ -58,6 +58,7 @@ def _choose(
             *_close_behind(rows, tests, answers),
         )
     test = _find(tests, answers, probabilities)
+    loss_p = float("nan") if test is None else _loss_p(test, answers, probabilities)
     if test is not None and not test.mcnemar_p < ALPHA:
         return (
             f"Take '{probabilities.name}': it has the {_loss(probabilities, split)}, and its accuracy "
@@ -66,13 +67,13 @@ def _choose(
             f"{test.n_samples} samples).",
             *_caveat(by_loss, probabilities),
         )
-    if test is not None and not _loss_p(test) < ALPHA:
+    if test is not None and not loss_p < ALPHA:
         return (
             f"Take '{answers.name}': it has the {_accuracy(answers, split)}, significantly above the "
             f"{percent(probabilities.accuracy)} of '{probabilities.name}' (McNemar p = "
             f"{write_p_value(test.mcnemar_p)}), and its loss ({number(settled_loss(answers))}{_settled(answers)}) is "
             f"not significantly above the lowest one, {number(settled_loss(probabilities))} (p = "
-            f"{write_p_value(_loss_p(test))}, {test.n_samples} samples).",
+            f"{write_p_value(loss_p)}, {test.n_samples} samples).",
             *_caveat(by_loss, answers),
         )
     sure = "" if test is None else f"; significantly so (McNemar p = {write_p_value(test.mcnemar_p)})"
@@ -92,7 +93,7 @@ def _loss(row: ComparisonRow, split: Split) -> str:
 
 
 def _settled(row: ComparisonRow) -> str:
-    return " after its own temperature" if row.loss_after_temperature is not None else ""
+    return " after its own temperature" if needs_temperature(row) else ""
 
 
 def _find(tests: Sequence[PairTest], one: ComparisonRow, other: ComparisonRow) -> PairTest | None:
@@ -100,9 +101,10 @@ def _find(tests: Sequence[PairTest], one: ComparisonRow, other: ComparisonRow) -
     return next((t for t in tests if {t.run_id_a, t.run_id_b} == wanted), None)
 
 
-def _loss_p(test: PairTest) -> float:
-    """The p value of the losses that the choice is by: after temperature where that is known."""
-    return test.after_temperature_p if isfinite(test.after_temperature_p) else test.loss_p
+def _loss_p(test: PairTest, one: ComparisonRow, other: ComparisonRow) -> float:
+    """The p value of the losses that the choice is by: after temperature where that helps one of them."""
+    helps = needs_temperature(one) or needs_temperature(other)
+    return test.after_temperature_p if helps and isfinite(test.after_temperature_p) else test.loss_p
 
 
 def _close_behind(rows: Sequence[ComparisonRow], tests: Sequence[PairTest], taken: ComparisonRow) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ def _close_behind(rows: Sequence[ComparisonRow], tests: Sequence[PairTest], take
     close = []
     for row in rows:
         test = _find(tests, taken, row)
-        if test is not None and not test.mcnemar_p < ALPHA and not _loss_p(test) < ALPHA:
+        if test is not None and not test.mcnemar_p < ALPHA and not _loss_p(test, taken, row) < ALPHA:
             close.append(f"'{row.name}'")
     if not close:
         return ()
@@ -126,7 +128,7 @@ def _caveat(rows: Sequence[ComparisonRow], taken: ComparisonRow) -> tuple[str, .
     lowest = min(
         (r for r in rows if r.loss is not None and isfinite(r.loss)), key=lambda r: r.loss or 0.0, default=taken
     )
-    if lowest.run_id == taken.run_id or taken.loss_after_temperature is None or taken.loss is None:
+    if lowest.run_id == taken.run_id or not needs_temperature(taken) or taken.loss is None:
         return ()
     return (
         f"Apply its temperature first: as it stands its loss is {number(taken.loss)}, above the {number(lowest.loss)} "

@@ -8,7 +8,15 @@ from math import isfinite
 from lossacc_mlflow.curves import is_over_steps, loss_curve, quality_curve, summarize_curve
 from lossacc_mlflow.records import ComparisonRow, CurveSummary, Diagnosis, RunData, Split
 
-__all__ = ["choose_split", "is_reversed", "known_accuracy", "rank_rows", "sample_size", "settled_loss"]
+__all__ = [
+    "choose_split",
+    "is_reversed",
+    "known_accuracy",
+    "needs_temperature",
+    "rank_rows",
+    "sample_size",
+    "settled_loss",
+]
 
 
 def choose_split(diagnoses: Sequence[Diagnosis]) -> Split:
@@ -48,9 +56,14 @@ def known_accuracy(row: ComparisonRow) -> float | None:
 
 
 def settled_loss(row: ComparisonRow) -> float:
-    """Return the loss after temperature where known, else as logged; infinite where unknown."""
-    value = row.loss_after_temperature if row.loss_after_temperature is not None else row.loss
-    return value if value is not None and isfinite(value) else float("inf")
+    """Return the loss as it is best: after temperature where that removes some; infinite where unknown."""
+    known = [v for v in (row.loss, row.loss_after_temperature) if v is not None and isfinite(v)]
+    return min(known, default=float("inf"))
+
+
+def needs_temperature(row: ComparisonRow) -> bool:
+    """Tell whether the settled loss is that after temperature."""
+    return row.loss_after_temperature is not None and settled_loss(row) == row.loss_after_temperature != row.loss
 
 
 def sample_size(run: RunData, split: Split) -> int | None:

@@ -88,7 +88,8 @@ def compare_samples(
     Accuracy is tested by McNemar's exact test (mid-p beside it), the loss by a paired t test. Where a probability
     sits at the clip of the logarithm the t test on log losses misses its level: a single sample more could move the
     mean by -ln(clip) / n. There the Brier scores decide, and nothing is decided while 3 such samples would make up
-    for the difference. Both losses are clipped at the same probability, the coarser of the two.
+    for the difference. Both losses are clipped at the same probability, the coarser of the two. Where samples are
+    weighted, every mean is, and accuracies are compared by a t test too.
     """
     first = outcomes_of(a, name=name_a, summary=summary_a)
     second = align_outcomes(first, outcomes_of(b, name=name_b, summary=summary_b))
@@ -109,41 +110,40 @@ def compare_outcomes(a: Outcomes, b: Outcomes) -> PairedComparison:
         See :func:`compare_samples`.
     """
     a = a.clipped_at(max(a.clip, b.clip))
-    n = len(a)
-    only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
-    exact, mid_p = mcnemar(only_a, only_b)
-    delta, error, t_p = _mean_difference(a.loss, b.loss)
-    delta_brier, _, brier_p = _mean_difference(a.brier, b.brier)
-    delta_after, _, after_p = _mean_difference(a.loss_after_temperature, b.loss_after_temperature)
+    n, weight = len(a), a.weight
+    accuracy_p, mid_p = _test_accuracy(a, b)
+    delta, error, t_p = _mean_difference(a.loss, b.loss, weight)
+    delta_brier, _, brier_p = _mean_difference(a.brier, b.brier, weight)
+    delta_after, _, after_p = _mean_difference(a.loss_after_temperature, b.loss_after_temperature, weight)
     half = paired_t_half_width(error, n)
     pair = PairedComparison(
         name_a=a.name,
         name_b=b.name,
         split=a.samples.split,
         n_samples=n,
-        accuracy_a=float(a.right.mean()),
-        accuracy_b=float(b.right.mean()),
-        loss_a=float(a.loss.mean()),
-        loss_b=float(b.loss.mean()),
+        accuracy_a=float((weight * a.right).mean()),
+        accuracy_b=float((weight * b.right).mean()),
+        loss_a=float((weight * a.loss).mean()),
+        loss_b=float((weight * b.loss).mean()),
         delta_loss=delta,
-        delta_accuracy=(only_a - only_b) / n,
+        delta_accuracy=float((weight * (a.right * 1.0 - b.right)).mean()),
         groups=_attribute(a, b),
-        mcnemar_p=float(exact),
-        mcnemar_mid_p=float(mid_p),
+        mcnemar_p=accuracy_p,
+        mcnemar_mid_p=mid_p,
         paired_t_p=t_p,
         brier_t_p=brier_p,
         decided=False,
         delta_loss_ci95=(delta - half, delta + half),
-        loss_a_after_temperature=float(a.loss_after_temperature.mean()),
-        loss_b_after_temperature=float(b.loss_after_temperature.mean()),
+        loss_a_after_temperature=float((weight * a.loss_after_temperature).mean()),
+        loss_b_after_temperature=float((weight * b.loss_after_temperature).mean()),
         delta_loss_after_temperature=delta_after,
         explanation="",
         delta_brier=delta_brier,
         temperature_a=a.temperature,
         temperature_b=b.temperature,
         after_temperature_t_p=after_p,
-        confidence_a=float(a.samples.confidence.mean()),
-        confidence_b=float(b.samples.confidence.mean()),
+        confidence_a=float((weight * a.samples.confidence).mean()),
+        confidence_b=float((weight * b.samples.confidence).mean()),
         at_clip=a.at_clip or b.at_clip,
         loss_max=largest_loss(a.clip),
     )
@@ -195,16 +195,24 @@ def _judge(pair: PairedComparison, loss_p: float) -> PairedComparison:
     return replace(judged, explanation=explain(judged))
 
 
-def _mean_difference(a: FloatArray, b: FloatArray) -> tuple[float, float, float]:
+def _test_accuracy(a: Outcomes, b: Outcomes) -> tuple[float, float]:
+    """McNemar's exact and mid p; counts say nothing of weighted answers, which a t test compares."""
+    if a.is_weighted:
+        p = _mean_difference(a.right.astype(np.float64), b.right.astype(np.float64), a.weight)[2]
+        return p, p
+    exact, mid_p = mcnemar(np.count_nonzero(a.right & ~b.right), np.count_nonzero(b.right & ~a.right))
+    return float(exact), float(mid_p)
+
+
+def _mean_difference(a: FloatArray, b: FloatArray, weight: FloatArray) -> tuple[float, float, float]:
     """Mean of the differences, its standard error, and the p value of a paired t test."""
     difference, n = a - b, len(a)
-    mean = float(difference.mean())
-    error = float(difference.std(ddof=1)) / sqrt(n) if n > 1 else float("nan")
+    mean = float((weight * difference).mean())
     if isnan(mean):
-        return mean, error, mean
+        return mean, mean, mean
     # Equal differences have a deviation of rounding alone.
-    if np.ptp(difference) == 0:
-        error = 0.0 if n > 1 else error
+    spread = 0.0 if np.ptp(difference) == 0 else float(((weight * (difference - mean)) ** 2).sum())
+    error = sqrt(spread / (n - 1) / n) if n > 1 else float("nan")
     return mean, error, float(paired_t(mean, error, n))
 
 
@@ -216,14 +224,20 @@ def _attribute(a: Outcomes, b: Outcomes) -> tuple[AttributionGroup, ...]:
         "only_b_right": ~a.right & b.right,
         "both_wrong": ~a.right & ~b.right,
     }
-    n = len(a)
+    n, weight = len(a), a.weight
     return tuple(
         AttributionGroup(
             name=name,  # type: ignore[arg-type]  # the keys above are the literals
             n=int(mask.sum()),
-            mean_loss_a=float(a.loss[mask].mean()) if mask.any() else float("nan"),
-            mean_loss_b=float(b.loss[mask].mean()) if mask.any() else float("nan"),
-            contribution=float((a.loss[mask] - b.loss[mask]).sum() / n),
+            mean_loss_a=_weighted_mean(a.loss[mask], weight[mask]),
+            mean_loss_b=_weighted_mean(b.loss[mask], weight[mask]),
+            contribution=float((weight[mask] * (a.loss[mask] - b.loss[mask])).sum() / n),
         )
         for name, mask in masks.items()
     )
+
+
+def _weighted_mean(value: FloatArray, weight: FloatArray) -> float:
+    """Mean, NaN of nothing."""
+    total = float(weight.sum())
+    return float((weight * value).sum()) / total if total > 0 else float("nan")

@@ -51,6 +51,11 @@ def write_p_value(value: float) -> str:
     return f"{value:.2g}" if value >= 0.001 or value == 0 else f"{value:.0e}"
 
 
+def _sign(value: float) -> str:
+    """A p value behind its sign: what is too small for a number is only below one."""
+    return "< 1e-99" if value < 1e-99 else f"= {write_p_value(value)}"
+
+
 def _significance(pair: PairedComparison) -> str:
     """Both tests, the one that settles nothing first."""
     claims = [_accuracy_claim(pair), _loss_claim(pair)] if isfinite(pair.delta_loss) else [_accuracy_claim(pair)]
@@ -65,7 +70,7 @@ def _significance(pair: PairedComparison) -> str:
 def _accuracy_claim(pair: PairedComparison) -> tuple[bool, str]:
     digits = 1 if abs(pair.delta_accuracy) >= 0.001 or pair.delta_accuracy == 0 else 2
     a, b = percent(pair.accuracy_a, digits), percent(pair.accuracy_b, digits)
-    tests = f"exact McNemar p = {write_p_value(pair.mcnemar_p)}"
+    tests = f"exact McNemar p {_sign(pair.mcnemar_p)}"
     if pair.n_samples < _FEW_SAMPLES:
         tests += f", mid-p {write_p_value(pair.mcnemar_mid_p)}"
     adjusted = pair.mcnemar_p
@@ -77,11 +82,11 @@ def _accuracy_claim(pair: PairedComparison) -> tuple[bool, str]:
 
 
 def _loss_claim(pair: PairedComparison) -> tuple[bool, str]:
-    tests = f"paired t p = {write_p_value(pair.paired_t_p)}"
+    tests = f"paired t p {_sign(pair.paired_t_p)}"
     if pair.at_clip:
         tests = (
             f"some probabilities are next to 0 or 1, where the loss of one sample goes up to {number(pair.loss_max)}; "
-            f"by Brier scores p = {write_p_value(pair.brier_t_p)}"
+            f"by Brier scores p {_sign(pair.brier_t_p)}"
         )
     if not isnan(pair.loss_p_holm) and pair.n_pairs > 1:
         tests += f", {write_p_value(pair.loss_p_holm)} among {pair.n_pairs} pairs"
@@ -124,7 +129,7 @@ def _after_temperature(pair: PairedComparison) -> str:
         return ""
     figures = f"'{pair.name_a}' {number(pair.loss_a_after_temperature)}"
     figures += f", '{pair.name_b}' {number(pair.loss_b_after_temperature)}"
-    first = f"After {_say_temperatures(pair)} ({figures}; p = {write_p_value(pair.after_temperature_t_p)})"
+    first = f"After {_say_temperatures(pair)} ({figures}; p {_sign(pair.after_temperature_t_p)})"
     if after * pair.delta_loss < 0:
         return f"{first} the order by loss turns round, and {_agreement(pair)}."
     removed = 1 - after / pair.delta_loss

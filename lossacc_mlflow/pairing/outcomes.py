@@ -32,9 +32,16 @@ class Outcomes:
     brier: FloatArray
     at_clip: bool
     temperature: float
+    weight: FloatArray
+    """How much each sample counts; 1 on average."""
 
     def __len__(self) -> int:
         return len(self.right)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some samples count more than others."""
+        return bool(np.ptp(self.weight) > 0) if len(self.weight) else False
 
     def clipped_at(self, clip: float) -> "Outcomes":
         """Return the same with losses clipped at another smallest probability, as models are only compared so."""
@@ -61,7 +68,10 @@ def outcomes_of(samples: SamplePredictions, *, name: str, summary: PredictionSum
     """
     clip, temperature = _CLIPS[0], float("nan")
     if summary is not None:
-        clip = min(_CLIPS, key=lambda eps: abs(float(_losses(samples.p_true, eps).mean()) - summary.log_loss))
+        weight = _weight(samples)
+        clip = min(
+            _CLIPS, key=lambda eps: abs(float((weight * _losses(samples.p_true, eps)).mean()) - summary.log_loss)
+        )
         temperature = float("nan") if summary.temperature is None else summary.temperature
     outcomes = _outcomes(name, samples, clip, temperature)
     if summary is not None and summary.temperature is None:
@@ -99,6 +109,10 @@ def align_outcomes(a: Outcomes, b: Outcomes) -> Outcomes:
             f"the two models name different true labels for {differing} of {len(a)} samples: compare predictions of "
             "the same data."
         )
+    if not np.allclose(a.weight, b.weight, rtol=1e-6):
+        raise PredictionsError(
+            "the two models were judged with different sample weights: log both with the same sample_weight."
+        )
     return b.clipped_at(max(a.clip, b.clip))
 
 
@@ -114,7 +128,13 @@ def _outcomes(name: str, samples: SamplePredictions, clip: float, temperature: f
         brier=samples.brier,
         at_clip=near,
         temperature=temperature,
+        weight=_weight(samples),
     )
+
+
+def _weight(samples: SamplePredictions) -> FloatArray:
+    weight = getattr(samples, "sample_weight", None)
+    return np.ones(len(samples)) if weight is None else weight / weight.mean()
 
 
 def _losses(p_true: FloatArray, clip: float) -> FloatArray:
@@ -154,6 +174,7 @@ def _ordered_like(first: SamplePredictions, other: Outcomes) -> Outcomes:
         loss=other.loss[order],
         loss_after_temperature=other.loss_after_temperature[order],
         brier=other.brier[order],
+        weight=other.weight[order],
     )
 
 

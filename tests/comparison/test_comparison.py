@@ -1,6 +1,7 @@
 """Rows are ranked, reversals found and explained, and one model is recommended for a reason."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,3 +134,13 @@ def test_runs_with_a_test_split_alone_are_ranked_by_it() -> None:
         ("high", 0.9, "test"),
         ("low", 0.8, "test"),
     ]
+
+
+def test_a_temperature_that_does_not_help_is_not_taken() -> None:
+    """On few samples the cross-fitted temperature can cost more than it removes."""
+    harmed = replace(_model("harmed", 900, 0.9).run.predictions["validation"], refinement_loss=0.9)
+    run = replace(_model("harmed", 900, 0.9).run, predictions={"validation": harmed}, samples={})
+    comparison = compare_diagnoses([judge(run), _model("low", 850, 0.85)])
+    assert comparison.recommendation == (
+        "Take 'harmed': it has both the highest validation accuracy (90.0 %) and the lowest validation loss (0.325).",
+    )
