@@ -133,7 +133,7 @@ def _outcomes(name: str, samples: SamplePredictions, clip: float, temperature: f
 
 
 def _weight(samples: SamplePredictions) -> FloatArray:
-    weight = getattr(samples, "sample_weight", None)
+    weight = samples.sample_weight
     return np.ones(len(samples)) if weight is None else weight / weight.mean()
 
 
@@ -166,6 +166,7 @@ def _ordered_like(first: SamplePredictions, other: Outcomes) -> Outcomes:
         p_true_after_temperature=mine.p_true_after_temperature[order],
         brier=mine.brier[order],
         label_issue=None if mine.label_issue is None else mine.label_issue[order],
+        sample_weight=None if mine.sample_weight is None else mine.sample_weight[order],
     )
     return replace(
         other,

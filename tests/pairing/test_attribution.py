@@ -210,3 +210,22 @@ def test_other_samples_are_refused() -> None:
     twice = replace(first, sample_id=("s",) * 20)
     with pytest.raises(PredictionsError, match="same samples"):
         compare_samples(twice, first)
+
+
+def test_a_sample_of_weight_two_counts_as_two() -> None:
+    truth, a, b = _models(8, 60)
+    weight = np.random.default_rng(0).integers(1, 4, 60)
+    order = np.arange(60)[::-1]
+    first, second = (
+        judge_predictions(make_predictions(truth[o], p[o], sample_id=o.tolist()), temperature=False)[1]
+        for p, o in ((a, np.arange(60)), (b, order))
+    )
+    weighted = compare_samples(
+        replace(first, sample_weight=weight.astype(float)), replace(second, sample_weight=weight[order].astype(float))
+    )
+    often = compare_predictions(*(np.repeat(x, weight, axis=0) for x in (truth, a, b)))
+    for name in ("loss_a", "loss_b", "delta_loss", "accuracy_a", "delta_accuracy", "delta_brier", "confidence_b"):
+        assert_allclose(getattr(weighted, name), getattr(often, name), atol=1e-12)
+    assert_allclose([g.contribution for g in weighted.groups], [g.contribution for g in often.groups], atol=1e-12)
+    with pytest.raises(PredictionsError, match="different sample weights"):
+        compare_samples(replace(first, sample_weight=weight.astype(float)), second)
