@@ -14,6 +14,8 @@ from lossacc_mlflow.wording import number, percent
 __all__ = ["Dominated", "NotSignificant"]
 
 _MAX_LISTED = 5
+_ROUNDING = 1e-9
+"""Nats: two models that differ by a temperature alone have the same loss after it, up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ class Dominated(ComparisonRule):
     def _dominates(self, test: PairTest, sign: int) -> bool:
         accuracy, loss = sign * test.delta_accuracy, sign * test.delta_loss
         after = sign * test.delta_loss_after_temperature
-        if not (accuracy >= 0 and loss <= 0 and (isnan(after) or after <= 0)):
+        if not (accuracy >= 0 and loss <= 0 and (isnan(after) or after <= _ROUNDING)):
             return False
         decided = test.loss_decided and test.loss_p < self.alpha
         return (accuracy > 0 and test.mcnemar_p < self.alpha) or (loss < 0 and decided)
