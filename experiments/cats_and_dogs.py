@@ -9,6 +9,7 @@ The probabilities are written down here, not learned: a hundred animals, so that
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -43,10 +44,12 @@ def _answer(data: DataSet, *, n_wrong: int, when_right: float, when_wrong: float
     return as_answered(data, proba, n_wrong=n_wrong, when_right=when_right, when_wrong=when_wrong)
 
 
+# An answer as sure as these five and wrong makes one look at its label; cleanlab does, where it is installed.
+SUSPECTED = ("DIS008",) if find_spec("cleanlab") else ()
 RECIPES: Mapping[str, Recipe] = {"80 % right": sure_when_right, "95 % right": sure_when_wrong}
 EXPECTED: Mapping[str, Expected] = {
     "80 % right": Expected("not_enough_information", ("LOG005", "DIS006")),
-    "95 % right": Expected("not_enough_information", ("LOG005", "DIS006")),
+    "95 % right": Expected("not_enough_information", ("LOG005", "DIS006", *SUSPECTED)),
 }
 COMPARISON = ("CMP001",)
 

@@ -24,7 +24,7 @@ def trained_on_and_on(data: DataSet) -> TrainedModel:
 
 RECIPES: Mapping[str, Recipe] = {"trained on and on": trained_on_and_on}
 EXPECTED: Mapping[str, Expected] = {
-    "trained on and on": Expected("loss_overfitting", ("FIT001", "FIT005", "DIS001")),
+    "trained on and on": Expected("loss_overfitting", ("FIT001", "FIT005", "DIS001", "DIS006")),
 }
 
 

@@ -1,7 +1,8 @@
 """What a good training looks like: the loss has stopped falling, and has not begun to rise.
 
 The network of the experiment `overfit`, on the same data with wrong labels and without a penalty, with smaller steps
-and stopped at epoch 80. Training on would have shown what stopping prevents: see `overfit`.
+and stopped at epoch 80. Training on would have shown what stopping prevents: see `overfit`. That its probabilities do
+not hold is no fault of the training: three in ten of the labels that they are held against are wrong.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ def stopped_in_time(data: DataSet) -> TrainedModel:
 
 
 RECIPES: Mapping[str, Recipe] = {"stopped in time": stopped_in_time}
-EXPECTED: Mapping[str, Expected] = {"stopped in time": Expected("healthy")}
+EXPECTED: Mapping[str, Expected] = {"stopped in time": Expected("healthy", ("DIS006",))}
 
 
 def main() -> None:

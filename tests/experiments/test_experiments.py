@@ -108,6 +108,7 @@ def test_deviations_are_told_code_by_code() -> None:
     )
     found = Diagnosis(RunData("1", "net"), "healthy", "none", "", findings)
     assert find_deviations([found], {"net": Expected("healthy", ("FIT001",))}) == ()
+    assert find_deviations([found], {"net": Expected("healthy", undecided=("FIT001", "FIT002"))}) == ()
     wanted = {"net": Expected("overfitting", ("FIT002", "XYZ999")), "other": Expected("healthy")}
     assert find_deviations([found], wanted) == (
         "'other' was not diagnosed.",

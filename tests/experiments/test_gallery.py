@@ -29,6 +29,14 @@ def test_gallery_shows_what_the_experiment_declares(experiment: str) -> None:
     for name, expected in module.EXPECTED.items():
         shown = re.findall(r"^- \[(\w+)\]", section.split(f"### {name}:")[1].split("\n### ")[0], flags=re.MULTILINE)
         assert sorted(shown) == sorted(expected.codes), _AGAIN
+    if hasattr(module, "COMPARISON"):
+        shown = re.findall(r"^- \[(\w+)\]", section.split("### Compared\n")[1], flags=re.MULTILINE)
+        assert sorted(shown) == sorted(module.COMPARISON), _AGAIN
+
+
+def test_gallery_has_every_experiment() -> None:
+    entries = re.findall(r'"python -m experiments\.(\w+)"', (_DOCS.parent / "MLproject").read_text(encoding="utf-8"))
+    assert sorted(EXPERIMENTS) == sorted(set(entries) - {"digits", "three_models"})
 
 
 def test_gallery_links_to_what_is_there() -> None:
