@@ -3,8 +3,8 @@
 It is what one gets for calling everything an apple. Both models are logistic regressions, trained alike on the same
 fruit, 90 apples to 10 pears. The first only weighs them: apples and pears weigh nearly the same, so it says "apple"
 every time, and has an accuracy of 90.0 %, a balanced accuracy of 50 %, and the loss of somebody who knows nothing but
-the shares, 0.325 nats. The second also measures how long each is for its width: 98 % right, a tenth of that loss, and
-most pears found.
+the shares, 0.325 nats. The second also measures how long each is for its width: 99 % right, nine in ten pears found,
+and a loss of 0.047.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Two models, one with a loss of 0.0065 and one with a loss of 421. Which one is better?
+"""Two models, one with a loss of 0.0065 and one with a loss of 420. Which one is better?
 
 Neither: they are the same model. Both predict the brightness of a pixel of a photograph from twelve of its neighbours,
 above and to the left, by linear regression; for one brightness runs from 0 to 1, for the other from 0 to 255. Squared

@@ -1,13 +1,13 @@
 """The loss doubles while the answers get no worse, and one number takes it all back. Who is to blame?
 
 Two models read digits of which only the upper half is seen. The network is trained for 300 epochs without a penalty,
-and knows its training digits by heart after 40. Its validation loss is lowest at epoch 30 and has doubled by the end,
-while its accuracy holds: from epoch 30 on it learns nothing but to be sure. The softmax regression is calmer: 3 points
-less accurate, and yet at half the loss.
+ten times what it needs: its validation loss is lowest at epoch 26, with 0.48, and ends at 0.93, while its accuracy goes
+from 84.5 % to 85.3 %. The softmax regression is calmer: 80.3 % right, and a loss of 0.61.
 
-The part of the loss that one temperature takes away without changing an answer (calibration) is all that grew; what it
-leaves (refinement) did not. Divided by its temperature of about 3, the network has the lower loss as well as the
-higher accuracy: its answers were never the worse ones.
+What one temperature takes away from the network's loss without changing an answer (calibration) grows from 0.01 to 0.44
+over the epochs; what it leaves (refinement) still improves, from 0.479 to 0.473. The network learned on, and became too
+sure of what it knew. Divided by its temperature, 3.2, it has the lower loss as well as the higher accuracy: 0.47
+against 0.61.
 """
 
 from collections.abc import Mapping

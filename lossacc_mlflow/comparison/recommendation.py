@@ -79,9 +79,15 @@ def _choose(
     sure = "" if test is None else f"; significantly so (McNemar p = {write_p_value(test.mcnemar_p)})"
     return (
         f"If the answers count, take '{answers.name}': it has the {_accuracy(answers, split)}{sure}.",
-        f"If the probabilities count, take '{probabilities.name}': it has the {_loss(probabilities, split)}.",
+        f"If {_what_counts(probabilities)}, take '{probabilities.name}': it has the {_loss(probabilities, split)}.",
         *_caveat(by_loss, probabilities),
     )
+
+
+def _what_counts(row: ComparisonRow) -> str:
+    """Which losses are of probabilities; of a regression it is the loss itself."""
+    of_probabilities = row.loss_name in ("", "loss", "log_loss", "brier_score_loss")
+    return "the probabilities count" if of_probabilities else f"the {row.loss_name.replace('_', ' ')} counts"
 
 
 def _accuracy(row: ComparisonRow, split: Split) -> str:

@@ -75,6 +75,17 @@ def test_a_run_with_another_loss_is_recommended_for_its_answers_alone() -> None:
     assert comparison.recommendation[1].startswith("If the probabilities count, take 'apt'")
 
 
+def test_a_squared_error_is_not_recommended_for_its_probabilities() -> None:
+    """What lies outside 0..1 is no accuracy: the two regressions are chosen by their loss."""
+    squared = [
+        judge(RunData(name, name, (make_curve("val_accuracy", [3.9]), make_curve("val_mean_squared_error", [value]))))
+        for name, value in (("a", 0.04), ("b", 0.05))
+    ]
+    recommendation = compare_diagnoses([_model("apt", 800, 0.8), *squared]).recommendation
+    assert recommendation[0].startswith("If the answers count, take 'apt'")
+    assert recommendation[1].startswith("If the mean squared error counts, take 'a'")
+
+
 def test_same_order_is_clear_and_one_run_is_not_applicable() -> None:
     apt, low = _model("apt", 900, 0.9), _model("low", 800, 0.8)
     assert compare_diagnoses([apt, low]).findings[0].status == "clear"
