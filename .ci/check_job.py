@@ -27,9 +27,9 @@ OF_PREDICTIONS = (
     "reliability.png",
     "confidence.png",
     "loss_concentration.png",
-    "class_loss.png",
     "confusion.png",
 )
+OF_CLASSES = ("class_loss.png",)
 OF_STEPS = ("predictions_by_step.png",)
 OF_REGRESSIONS = ("regression.png",)
 COMPARISON = ("comparison.html", "comparison.csv", "comparison.json", "pairs.csv", "note.png")
@@ -60,6 +60,7 @@ def wanted_files(data: RunData) -> list[str]:
     known = (
         (data.curves, OF_CURVES),
         (data.predictions, OF_PREDICTIONS),
+        (any(summary.classes for summary in data.predictions.values()), OF_CLASSES),
         (data.by_step, OF_STEPS),
         (data.regressions, OF_REGRESSIONS),
     )

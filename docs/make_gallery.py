@@ -76,7 +76,7 @@ def find_runs(client: MlflowClient, experiment: str) -> Iterator[tuple[str, Run]
 
 def keep_picture(client: MlflowClient, run_id: str, artifact: str, name: str) -> str:
     """Save a picture of a run, and return its path as the page links to it."""
-    path = PICTURES / f"{name.replace(' ', '_').replace(',', '').lower()}.png"
+    path = PICTURES / f"{re.sub(r'[^a-z0-9]+', '_', name.lower())}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(client.download_artifacts(run_id, artifact), path)
     return path.relative_to(DOCS).as_posix()

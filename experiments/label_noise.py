@@ -70,7 +70,8 @@ def _log_precision_and_recall(comparison: Comparison, data: DataSet) -> tuple[fl
     replaced = noisy.parts["validation"].y != data.parts["validation"].y
     found = int(np.sum(suspected & replaced))
     precision, recall = found / int(suspected.sum()), found / int(replaced.sum())
-    with mlflow.start_run(run_id=diagnosis.run_id, nested=True):
+    # On the run above: the diagnosis of the model lists every key that it finds.
+    with mlflow.start_run(run_id=diagnosis.run.tags["mlflow.parentRunId"]):
         mlflow.log_metrics({"label_issues_precision": precision, "label_issues_recall": recall})
     return precision, recall
 
