@@ -46,7 +46,12 @@ def softmax_regression(data: DataSet) -> TrainedModel:
 
 RECIPES: Mapping[str, Recipe] = {OVER_CONFIDENT: network, CALM: softmax_regression}
 EXPECTED: Mapping[str, Expected] = {
-    OVER_CONFIDENT: Expected("loss_overfitting", ("FIT001", "FIT005", "DIS001", "DIS003", "DIS006")),
+    OVER_CONFIDENT: Expected(
+        "loss_overfitting",
+        ("FIT001", "FIT005", "DIS001", "DIS003", "DIS006"),
+        # A few wrong answers are so sure that the clip decides what they cost: about a tenth of the loss.
+        undecided=("DIS009",),
+    ),
     CALM: Expected("healthy"),
 }
 COMPARISON = ("CMP001",)
