@@ -10,8 +10,15 @@ import numpy as np
 
 from lossacc_mlflow.errors import PredictionFileError, PredictionsError
 from lossacc_mlflow.files.predictions import PredictionFile, Progress, read_prediction_file
+from lossacc_mlflow.files.streaming import all_samples, worst_samples
 from lossacc_mlflow.pairing import adjust_for_many, compare_samples, holm
-from lossacc_mlflow.predictions import judge_predictions, make_predictions
+from lossacc_mlflow.predictions import (
+    judge_predictions,
+    judge_top_predictions,
+    make_predictions,
+    summarize_predictions,
+    summarize_top_predictions,
+)
 from lossacc_mlflow.records import (
     PairedComparison,
     PredictionFileSummary,
@@ -19,6 +26,7 @@ from lossacc_mlflow.records import (
     PredictionSummary,
     RunData,
     SamplePredictions,
+    Split,
 )
 from lossacc_mlflow.rules import RULES, apply_rules, decide_discrepancy
 from lossacc_mlflow.wording import quote
@@ -27,6 +35,9 @@ __all__ = ["judge_prediction_files"]
 
 _MAX_IN_ALL_PAIRS = 6
 """Up to as many files every pair is explained, more are each held against the most accurate one."""
+
+_MAX_WHOLE = 1 << 24
+"""Probabilities that are read into memory at once; of more, only what is kept of each sample, or of the worst."""
 
 
 def judge_prediction_files(
@@ -62,7 +73,10 @@ def judge_prediction_files(
     """
     opened = [read_prediction_file(path, labels=labels, progress=progress) for path in paths]
     names = _names(paths)
-    judged = tuple(_judge(file, name, temperature=temperature) for file, name in zip(opened, names, strict=True))
+    keeps = len(paths) > 1
+    judged = tuple(
+        _judge(file, name, temperature=temperature, keeps=keeps) for file, name in zip(opened, names, strict=True)
+    )
     remarks: tuple[str, ...] = ()
     chosen = list(combinations(range(len(judged)), 2))
     if len(judged) > _MAX_IN_ALL_PAIRS:
@@ -82,19 +96,21 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [path.stem if stems[path.stem] == 1 else str(path) for path in paths]
 
 
-def _judge(file: PredictionFile, name: str, *, temperature: bool) -> PredictionFileSummary:
+def _judge(file: PredictionFile, name: str, *, temperature: bool, keeps: bool) -> PredictionFileSummary:
     try:
-        summary, samples = _judge_rows(file, temperature=temperature)
+        summary, samples = _judge_rows(file, temperature=temperature, keeps=keeps)
     except PredictionsError as error:
         raise PredictionFileError(f"prediction file {str(file.path)!r}: {error}") from error
-    samples = replace(samples, sample_id=_ids(file, range(len(samples))))
+    samples = replace(samples, sample_id=_ids(file, list(map(int, samples.sample_id))))
     if file.classes is not None:
         names = dict(zip(map(str, range(len(file.classes))), file.classes, strict=True))
         summary = replace(
             summary, classes=tuple(replace(c, label=names.get(c.label, c.label)) for c in summary.classes)
         )
         samples = replace(samples, classes=file.classes)
-    run = RunData(name, name, predictions={"test": summary}, samples={"test": samples}, n_classes=summary.n_classes)
+    # Rules that look at samples want all of them.
+    known: dict[Split, SamplePredictions] = {"test": samples} if len(samples) == summary.n_samples else {}
+    run = RunData(name, name, predictions={"test": summary}, samples=known, n_classes=summary.n_classes)
     findings = apply_rules(run, RULES)
     about = tuple(f for f in findings if f.code.startswith("DIS") and f.status != "not_applicable")
     return PredictionFileSummary(name, str(file.path), summary, samples, decide_discrepancy(run, findings), about)
@@ -109,11 +125,21 @@ def _ids(file: PredictionFile, rows: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"row {row + 1}" for row in rows)
 
 
-def _judge_rows(file: PredictionFile, *, temperature: bool) -> tuple[PredictionSummary, SamplePredictions]:
-    if not file.has_probabilities:
-        raise PredictionsError("answers and their confidence alone cannot be summarised yet: give all probabilities.")
-    blocks = [np.concatenate(parts) for parts in zip(*file, strict=True)]
-    return judge_predictions(make_predictions(blocks[0], blocks[1], split="test"), temperature=temperature)
+def _judge_rows(file: PredictionFile, *, temperature: bool, keeps: bool) -> tuple[PredictionSummary, SamplePredictions]:
+    """Judge a file whole where it is small; else block by block, with all samples only if asked to keep them."""
+    classes = range(max(2, file.n_classes))
+    width = file.n_classes if file.has_probabilities else 1
+    if (file.n_rows or 0) * width <= _MAX_WHOLE:
+        arrays = [np.concatenate(parts) for parts in zip(*file, strict=True)]
+        if file.has_probabilities:
+            return judge_predictions(make_predictions(*arrays, split="test"), temperature=temperature)
+        p_true = arrays[3] if len(arrays) > 3 else None
+        return judge_top_predictions(*arrays[:3], p_true=p_true, labels=classes, split="test")
+    if file.has_probabilities:
+        summary = summarize_predictions(file, temperature=temperature)
+    else:
+        summary = summarize_top_predictions(file, labels=classes)
+    return summary, all_samples(file, summary) if keeps else worst_samples(file, summary)
 
 
 def _pair(

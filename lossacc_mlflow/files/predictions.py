@@ -239,7 +239,7 @@ class PredictionFile:
             raise refuse(self.path, f"{name} holds texts; wanted are numbers.")
         values = column if column.dtype.kind == "f" else column.astype(np.float64)
         values = values.astype(np.float64) if values.dtype.itemsize > 8 else values
-        if not np.isfinite(values.sum(dtype=np.float64)):
+        if name != "p_true" and not np.isfinite(values.sum(dtype=np.float64)):
             finite = np.isfinite(values)
             bad = ~(finite if finite.ndim == 1 else finite.all(axis=1))
             if bad.any():
@@ -250,6 +250,7 @@ class PredictionFile:
                     "diverged, or logits overflowed. Leave such rows out, or mend the model.",
                 )
         if name in {"confidence", "p_true"}:
+            # A NaN in p_true is a probability that is not known.
             outside = (values < 0) | (values > 1 + 1e-3)
             if outside.any():
                 row = int(np.argmax(outside))

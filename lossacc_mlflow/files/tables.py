@@ -58,8 +58,8 @@ class ParquetSource(_Table):
         """Read the named columns in blocks of rows."""
         self._positions(names)
         try:
-            # Buffered, so that a row group as large as the file is not read as a whole.
-            with pq.ParquetFile(self.path, buffer_size=_BLOCK_BYTES) as file:
+            # Buffered, and not read ahead, so that neither a large row group nor all of them are held as a whole.
+            with pq.ParquetFile(self.path, buffer_size=_BLOCK_BYTES, pre_buffer=False) as file:
                 for batch in file.iter_batches(n_rows, columns=list(names), use_threads=False):
                     if len(batch):
                         yield {name: self._column(name, batch.column(name)) for name in names}

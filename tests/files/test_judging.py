@@ -1,5 +1,6 @@
 """Prediction files against each other: matched sample by sample, or refused with both names."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from lossacc_mlflow.errors import PredictionFileError
 from lossacc_mlflow.files import judge_prediction_files
 from lossacc_mlflow.pairing import compare_predictions
 from lossacc_mlflow.predictions import summarize_predictions
+from lossacc_mlflow.records import PredictionSummary
+from lossacc_mlflow.render import render_predictions_text
 from tests.files.test_predictions import table
 
 N = 60
@@ -133,3 +136,67 @@ def test_no_probabilities_are_refused_with_the_name_of_the_file(
     with pytest.raises(PredictionFileError, match=told) as caught:
         judge_prediction_files([path])
     assert str(path) in str(caught.value)
+
+
+def test_a_large_file_gives_what_a_small_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Block by block, the figures are those of the whole, and the worst samples and every pair too."""
+    paths = [save(tmp_path, "a.parquet", A), save(tmp_path, "b.csv", B)]
+    whole, single = judge_prediction_files(paths), judge_prediction_files(paths[:1])
+    monkeypatch.setattr("lossacc_mlflow.files.judging._MAX_WHOLE", 0)
+    monkeypatch.setattr("lossacc_mlflow.files.predictions._BLOCK_ENTRIES", 21)
+    blocks, worst = judge_prediction_files(paths), judge_prediction_files(paths[:1])
+    for one, other in zip(whole.files, blocks.files, strict=True):
+        for figure in fields(PredictionSummary):
+            found, expected = getattr(other.summary, figure.name), getattr(one.summary, figure.name)
+            if isinstance(expected, float):
+                assert found == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), figure.name
+        assert one.samples.sample_id == other.samples.sample_id
+        assert np.array_equal(one.samples.y_pred, other.samples.y_pred)
+        for figure_name in ("p_true", "confidence", "brier"):
+            assert getattr(one.samples, figure_name) == pytest.approx(getattr(other.samples, figure_name), abs=1e-12)
+        # Not cross-fitted: a fold of twelve samples moves a temperature only so far.
+        after = one.samples.p_true_after_temperature
+        assert after == pytest.approx(other.samples.p_true_after_temperature, abs=0.1)
+    assert blocks.pairs[0].delta_loss == pytest.approx(whole.pairs[0].delta_loss, abs=1e-12)
+    order = np.argsort(single.files[0].samples.p_true)[:20]
+    assert worst.files[0].samples.sample_id == tuple(single.files[0].samples.sample_id[i] for i in order)
+    texts = [render_predictions_text(report) for report in (single, worst)]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_answers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, large: bool) -> None:
+    """Accuracy and calibration are those of all probabilities; the loss of wrong answers only with p_true."""
+    if large:
+        monkeypatch.setattr("lossacc_mlflow.files.judging._MAX_WHOLE", 0)
+    rows, answer = np.arange(N), A.argmax(axis=1)
+    columns = {"y_true": np.array(CLASSES)[Y], "y_pred": np.array(CLASSES)[answer], "confidence": A.max(axis=1)}
+    bare = judge_prediction_files([table(tmp_path, "bare.csv", columns)])
+    known = judge_prediction_files([table(tmp_path, "known.csv", {**columns, "p_true": A[rows, Y]})])
+    expected = summarize_predictions(Y, A)
+    for report in (bare, known):
+        summary = report.files[0].summary
+        for figure in ("accuracy", "ece", "balanced_accuracy", "loss_correct", "mean_confidence"):
+            assert getattr(summary, figure) == pytest.approx(getattr(expected, figure), rel=1e-9), figure
+        assert {c.label for c in summary.classes} == set(CLASSES)
+    assert known.files[0].summary.log_loss == pytest.approx(expected.log_loss, rel=1e-9)
+    assert np.isnan(bare.files[0].summary.log_loss)
+    text = " ".join(render_predictions_text(bare).split())
+    assert "what wrong answers cost is not known" in text
+    assert "p_true" in text
+    assert "log loss not known" in text
+    probabilities = table(
+        tmp_path, "p.csv", {"y_true": columns["y_true"], **{f"proba_{c}": A[:, k] for k, c in enumerate(CLASSES)}}
+    )
+    (pair,) = judge_prediction_files([probabilities, tmp_path / "bare.csv"]).pairs
+    assert (pair.delta_accuracy, pair.mcnemar_p) == (0, 1)
+    assert np.isnan(pair.delta_loss)
+    if not large:
+        render_predictions_text(judge_prediction_files([probabilities, tmp_path / "bare.csv"]))
+
+
+def test_answers_alone_that_are_all_wrong_have_no_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossacc_mlflow.files.judging._MAX_WHOLE", 0)
+    path = table(tmp_path, "a.csv", {"y_true": [0, 1, 2], "y_pred": [1, 2, 0], "confidence": [0.9, 0.8, 0.7]})
+    (file,) = judge_prediction_files([path]).files
+    assert (file.summary.accuracy, len(file.samples)) == (0, 0)

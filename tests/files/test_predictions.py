@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -297,27 +298,26 @@ def test_bad_files_say_what_is_wrong(case: str, tmp_path: Path) -> None:
 
 
 def test_a_file_larger_than_the_memory_it_may_take(tmp_path: Path) -> None:
-    """48 MB of rows, whichever format, are read within a fraction of that."""
-    n = 3_000_000
-    y, proba = (np.arange(n) % 2).astype(np.int64), np.random.default_rng(0).random(n)
+    """From 60 MB of rows on, whichever format, are read twice within a third of that."""
+    n, random = 4_000_000, np.random.default_rng(0)
+    y, proba = random.integers(0, 2, n), random.random(n)
     np.savez(tmp_path / "a.npz", y_true=y, y_proba=proba)
-    pq.write_table(pa.table({"y_true": y, "proba": proba}), tmp_path / "a.parquet", row_group_size=n)
-    pd.DataFrame({"y_true": y[:1_500_000], "proba": proba[:1_500_000]}).to_csv(tmp_path / "a.csv", index=False)
+    columns = pa.table({"y_true": random.permutation(y), "noise": random.random(n), "proba": proba})
+    pq.write_table(columns, tmp_path / "a.parquet", row_group_size=n // 3)
+    pa_csv.write_csv(columns, tmp_path / "a.csv")
+    program = (
+        "import resource, sys; from pathlib import Path; from lossacc_mlflow.files import read_prediction_file\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for path in sys.argv[1:]:\n"
+        "    before = peak(); n = sum(len(b[0]) for _ in range(2) for b in read_prediction_file(Path(path)))\n"
+        "    print(n, peak() - before)\n"
+    )
     for suffix in ("npz", "parquet", "csv"):
-        program = (
-            "import resource, sys; from pathlib import Path; from lossacc_mlflow.files import read_prediction_file\n"
-            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            "for path in sys.argv[1:]:\n"
-            "    before = peak(); n = sum(len(b[0]) for _ in range(2) for b in read_prediction_file(Path(path)))\n"
-            "    print(n, peak() - before)\n"
-        )
-        small = table(tmp_path, "small.csv", {"y_true": [0, 1], "proba": [0.5, 0.5]})
-        run = subprocess.run(  # noqa: S603  (our own program)
-            [sys.executable, "-c", program, str(small), str(tmp_path / f"a.{suffix}")],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        small = table(tmp_path, f"small.{suffix.replace('npz', 'csv')}", {"y_true": [0, 1], "proba": [0.5, 0.5]})
+        large = tmp_path / f"a.{suffix}"
+        command = [sys.executable, "-c", program, str(small), str(large)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (our own program)
         n_read, kilobytes = map(int, run.stdout.split()[-2:])
-        assert n_read == 2 * (n if suffix != "csv" else 1_500_000)
-        assert kilobytes < 30_000, suffix
+        assert large.stat().st_size > 60e6
+        assert n_read == 2 * n
+        assert kilobytes < 20_000, suffix
