@@ -206,7 +206,7 @@ def test_bad_arguments(arguments: list[str], code: int, told: str) -> None:
     assert result.stdout == ""
 
 
-def test_figures() -> None:
+def test_figures(tmp_path: Path) -> None:
     question = ("figures", "98.1%/0.1882", "98.5%/0.0997", "99.1%/0.2544")
     answer = _lossacc(*question, "--classes", 10, "--n", "10,000")
     assert (answer.exit_code, answer.stderr) == (0, "")
@@ -214,6 +214,10 @@ def test_figures() -> None:
     payload = json.loads(_lossacc(*question, "--format", "json", "--clip", "keras", "--loss", "log_loss").stdout)
     assert (payload["clip"], payload["n_classes"], payload["n"]) == (1e-7, None, None)
     assert json.loads(_lossacc(*question, "--format", "json", "--clip", "none").stdout)["clip"] == 0
+    assert _lossacc(*question, "--output", tmp_path / "plane.png").exit_code == 0
+    assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+    nowhere = _lossacc(*question, "--output", tmp_path / "no" / "plane.png")
+    assert (nowhere.exit_code, nowhere.stdout, nowhere.stderr.count("\n")) == (EXIT_INPUT, "", 1)
 
 
 def test_runs_in_a_store(sqlite_store: Tracking) -> None:

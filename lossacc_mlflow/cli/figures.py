@@ -62,10 +62,10 @@ def figures(
 
 def _draw(report: FiguresReport, output: Path) -> None:
     """Draw the plane for the given number of classes, without one for the one that the sentences speak of."""
-    k, judged = focus(report)
+    judged = focus(report)[1]
     named = {f.reported.name: f.bounds for f in judged}
     try:
-        output.write_bytes(to_png(plot_loss_accuracy_plane(named, title="" if k else report.loss_name)))
+        output.write_bytes(to_png(plot_loss_accuracy_plane(named)))
     except OSError as error:
         raise InputError(f"{output} cannot be written: {error.strerror}.") from error
 

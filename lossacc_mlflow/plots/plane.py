@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossacc_mlflow.bounds import find_loss
 from lossacc_mlflow.plots.labels import Box, Placement, place_labels
 from lossacc_mlflow.plots.regions import (
     COLOR_KEY,
+    COLOR_KEY_NO_BAND,
     AccuracyAxis,
     State,
     accuracy_axis,
@@ -97,12 +99,13 @@ def _draw(ordered: Sequence[tuple[str, LossBounds]], title: str, *, numbered: bo
     n_classes = Counter(b.n_classes for _, b in ordered).most_common(1)[0][0] if ordered else None
     count = f" ({n_classes} classes)" if n_classes else ""
     top = header(figure, f"{clean(title) or 'What accuracy and loss prove about each other'}{count}", _notes(ordered))
-    color_key(figure, top - 9, COLOR_KEY)
+    has_band = not ordered or not np.isnan(ordered[0][1].removable_loss)
+    color_key(figure, top - 9, COLOR_KEY if has_band else COLOR_KEY_NO_BAND)
     top -= 24
     axes = add_axes(figure, _LEFT, _BOTTOM, figure.bbox.width - (_KEY_WIDTH + 24 if numbered else _RIGHT), top - 4)
     set_label(axes.xaxis, "accuracy")
-    set_label(axes.yaxis, "log loss (nats)")
-    if n_classes is None:
+    set_label(axes.yaxis, _loss_words(ordered[0][1]) if ordered else "log loss (nats)")
+    if not ordered:
         put(axes, 0.5, 0.5, "no figures of both accuracy and log loss", ha="center", transform=axes.transAxes)
         set_ticks(axes.xaxis, [], [])
         set_ticks(axes.yaxis, [], [])
@@ -124,14 +127,28 @@ def _draw(ordered: Sequence[tuple[str, LossBounds]], title: str, *, numbered: bo
         _write_key(figure, points, top)
     taken = [*obstacles, *(boxes or [])]
     for text, color, lower, upper in (
-        ("possible, but miscalibrated", "#8a5a00", high, ceiling),
-        ("a calibrated model can be here", "#004f7c", low, high),
-        ("possible, but miscalibrated", "#8a5a00", floor, low),
+        *(_band_regions(floor, low, high, ceiling) if has_band else (("possible", "#8a5a00", floor, ceiling),)),
         ("impossible", MUTED, None, floor),
         ("impossible", MUTED, ceiling, None),
     ):
         name_region(figure, axes, text, color=color, between=(lower, upper), taken=taken)
     return figure
+
+
+def _band_regions(
+    floor: FloatArray, low: FloatArray, high: FloatArray, ceiling: FloatArray
+) -> tuple[tuple[str, str, FloatArray, FloatArray], ...]:
+    return (
+        ("possible, but miscalibrated", "#8a5a00", high, ceiling),
+        ("a calibrated model can be here", "#004f7c", low, high),
+        ("possible, but miscalibrated", "#8a5a00", floor, low),
+    )
+
+
+def _loss_words(bounds: LossBounds) -> str:
+    """Name the loss axis, with its unit."""
+    loss = find_loss(bounds.loss_name)
+    return f"{loss.words} ({loss.unit})" if loss.unit else loss.words
 
 
 def _notes(ordered: Sequence[tuple[str, LossBounds]]) -> list[str]:

@@ -15,7 +15,16 @@ from lossacc_mlflow.plots.style import BLUE, MUTED, put, set_ticks, text_size, t
 from lossacc_mlflow.records import FloatArray, LossBounds
 from lossacc_mlflow.wording import percent
 
-__all__ = ["COLOR_KEY", "AccuracyAxis", "State", "accuracy_axis", "draw_regions", "name_region", "state_of"]
+__all__ = [
+    "COLOR_KEY",
+    "COLOR_KEY_NO_BAND",
+    "AccuracyAxis",
+    "State",
+    "accuracy_axis",
+    "draw_regions",
+    "name_region",
+    "state_of",
+]
 
 _NEAR_ONE = 0.9
 """Accuracy above which differences are read as ratios of errors."""
@@ -29,6 +38,9 @@ COLOR_KEY: Final = (
     (_OFF_BAND, "possible, but miscalibrated"),
     (_IMPOSSIBLE, "impossible"),
 )
+
+COLOR_KEY_NO_BAND: Final = ((_OFF_BAND, "possible"), (_IMPOSSIBLE, "impossible"))
+"""For losses that show nothing about calibration."""
 
 State = Literal["impossible", "calibrated", "above", "below"]
 
@@ -100,7 +112,7 @@ def _loss_limits(every: Sequence[LossBounds]) -> tuple[float, float]:
 
 
 def draw_regions(
-    axes: Axes, scale: AccuracyAxis, every: Sequence[LossBounds], n_classes: int
+    axes: Axes, scale: AccuracyAxis, every: Sequence[LossBounds], n_classes: int | None
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Fill the regions, set both axes, and return the dividing lines in pixels, each of shape (n, 2)."""
     axes.set_yscale("log")
