@@ -33,7 +33,7 @@ def overflow(data: DataSet) -> TrainedModel:
 
 RECIPES: Mapping[str, Recipe] = {"boosting": boosting, "overflow": overflow}
 EXPECTED: Mapping[str, Expected] = {
-    "boosting": Expected("diverged", ("TRN002", "FIT005", "DIS003", "DIS006")),
+    "boosting": Expected("diverged", ("TRN002", "FIT005", "DIS003", "DIS006", "DIS009")),
     "overflow": Expected("diverged", ("TRN001",)),
 }
 
