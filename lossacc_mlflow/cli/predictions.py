@@ -1,16 +1,21 @@
 """The command ``lossacc predictions``."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lossacc_mlflow import pipeline
 from lossacc_mlflow.cli.output import output_stream
+from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.files import Progress as ReadProgress
 from lossacc_mlflow.files import judge_prediction_files
+from lossacc_mlflow.outputs import run_update
+from lossacc_mlflow.records import PredictionFileSummary, RunData
 from lossacc_mlflow.render import render_predictions_json, render_predictions_text
 
 __all__ = ["predictions"]
@@ -32,10 +37,21 @@ _MIN_ROWS = 1_000_000
     show_default=True,
     help="Fit the temperature that would serve each file best; on huge files this takes most of the time.",
 )
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also write report.html, pictures and worst_predictions.csv of each file, into a folder of its name there.",
+)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write there, not to stdout.")
 def predictions(
-    files: tuple[Path, ...], labels: str | None, temperature: bool, format_: str, output: Path | None
+    files: tuple[Path, ...],
+    labels: str | None,
+    temperature: bool,
+    report: Path | None,
+    format_: str,
+    output: Path | None,
 ) -> None:
     """Say what the loss of saved predictions is made of; of several files, what makes the difference.
 
@@ -48,9 +64,35 @@ def predictions(
     """
     names = None if labels is None else [name.strip() for name in labels.split(",")]
     with _progress() as progress:
-        report = judge_prediction_files(files, labels=names, temperature=temperature, progress=progress)
+        judged = judge_prediction_files(files, labels=names, temperature=temperature, progress=progress)
+    if report is not None:
+        for file in judged.files:
+            _write_report(file, report)
     with output_stream(output) as say:
-        say(render_predictions_json(report) if format_ == "json" else render_predictions_text(report))
+        say(render_predictions_json(judged) if format_ == "json" else render_predictions_text(judged))
+
+
+def _write_report(file: PredictionFileSummary, folder: Path) -> None:
+    """Write what a run with these predictions would get as artifacts."""
+    if len(file.samples) != file.summary.n_samples:
+        raise InputError(f"{file.path} is too large for a report: its pictures take all samples. Give a part of it.")
+    # A name may be a path, where names alone do not tell files apart.
+    target = folder / re.sub(r"[^\w.-]+", "_", file.name).strip("._")
+    run = RunData(
+        file.name,
+        file.name,
+        predictions={"test": file.summary},
+        samples={"test": file.samples},
+        n_classes=file.summary.n_classes,
+    )
+    artifacts = run_update(pipeline.judge(run)).artifacts
+    try:
+        for artifact in artifacts:
+            path = target / PurePosixPath(artifact.path).relative_to("lossacc")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(artifact.body)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {target}: {error.strerror}.") from error
 
 
 @contextmanager

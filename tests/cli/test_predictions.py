@@ -129,3 +129,22 @@ def test_a_bad_file_is_one_line(tmp_path: Path) -> None:
         result = lossacc(save(tmp_path, "good.csv", B), path)
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (EXIT_INPUT, "", 1)
         assert result.stderr.startswith(f"lossacc: prediction file {str(path)!r}: ")
+
+
+def test_a_report_of_each_file(tmp_path: Path) -> None:
+    paths = [save(tmp_path, "a.csv", A), save(tmp_path, "b.csv", B)]
+    folder = tmp_path / "reports"
+    assert lossacc(*paths, "--report", folder, "--format", "json").exit_code == 0
+    for name in ("a", "b"):
+        written = {path.name for path in (folder / name).iterdir()}
+        assert {"report.html", "reliability.png", "loss_concentration.png", "worst_predictions.csv"} <= written
+        assert (folder / name / "worst_predictions.csv").read_text().count("row ") == N
+    refused = lossacc(paths[0], "--report", paths[1] / "x")
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (EXIT_INPUT, "", 1)
+
+
+def test_a_report_takes_all_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossacc_mlflow.files.judging._MAX_WHOLE", 0)
+    refused = lossacc(save(tmp_path, "a.csv", A), "--report", tmp_path / "x")
+    assert (refused.exit_code, (tmp_path / "x").exists()) == (EXIT_INPUT, False)
+    assert "too large for a report" in refused.stderr
