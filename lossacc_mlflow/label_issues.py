@@ -8,8 +8,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from lossacc_mlflow.clips import log_losses
 from lossacc_mlflow.errors import MissingExtraError, PredictionsError
-from lossacc_mlflow.predictions import sample_losses
 from lossacc_mlflow.records import Predictions, PredictionSummary, SamplePredictions
 
 __all__ = ["MAX_CLASSES", "MAX_PROBABILITIES", "MAX_SAMPLES", "find_label_issues", "mark_label_issues"]
@@ -105,7 +105,7 @@ def mark_label_issues(
         return _noted(summary, f"Suspected label errors were not searched for {reason}."), samples
     except Exception as error:  # noqa: BLE001  (what cleanlab cannot do must not cost the predictions)
         return _noted(summary, f"Suspected label errors are not known: cleanlab failed with {error!r:.200}."), samples
-    loss = sample_losses(samples, summary.log_loss)
+    loss = log_losses(samples.p_true)
     total = float(loss.sum())
     share = float(loss[issue].sum()) / total if total != 0 else 0.0
     # By rank: how sure a model says it is depends on its temperature, which answers it is surer of does not.

@@ -11,6 +11,7 @@ from lossacc_mlflow.blocks import Block
 from lossacc_mlflow.calibration import (
     BETA_BOUNDS,
     N_FOLDS,
+    Temperatures,
     assign_folds,
     expected_calibration_error_null,
     fit_temperature,
@@ -63,7 +64,7 @@ def test_losses_after_temperature_are_those_of_the_fold_that_was_held_out() -> N
     truth, log_proba = _sample(2, sharpness=2.0)
     block = Block(0, truth, np.exp(log_proba))
     temperatures = fit_temperatures([block])
-    before, after = losses_after(block, temperatures, np.finfo(np.float64).eps)
+    before, after = losses_after(block, temperatures)
     assert_allclose(before.mean(), log_loss(truth, np.exp(log_proba)), rtol=1e-10)
     fold = assign_folds(0, len(truth))
     for k in range(N_FOLDS):
@@ -72,6 +73,15 @@ def test_losses_after_temperature_are_those_of_the_fold_that_was_held_out() -> N
         assert_allclose(temperatures.by_fold[k], fit_temperature(log_proba[others], truth[others]), rtol=1e-2)
         scaled = log_softmax(log_proba[~others] / temperatures.by_fold[k], axis=1)
         assert_allclose(after[~others], -scaled[np.arange(len(scaled)), truth[~others]], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_at_temperature_one_no_loss_changes_not_even_at_the_clip(dtype: type) -> None:
+    proba: np.ndarray = np.array([[1.0, 0.0, 0.0], [0.2, 0.8, 0.0], [1e-7, 0.5, 0.5]], dtype=dtype)
+    one = Temperatures(1.0, at_bound=False, by_fold=np.ones(N_FOLDS))
+    before, after = losses_after(Block(0, np.array([1, 2, 0]), proba), one)
+    assert_allclose(after, before, rtol=1e-6)
+    assert_allclose(before[:2], -np.log(np.finfo(np.float64).eps), rtol=1e-3)
 
 
 def test_nothing_is_fitted_from_nine_samples() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossacc_mlflow.blocks import Block, Floats, Tile, in_order, make_tiles
 from lossacc_mlflow.calibration.folds import N_FOLDS, assign_folds
+from lossacc_mlflow.clips import LOG_LOSS_CLIP, largest_loss
 from lossacc_mlflow.records import FloatArray, IntArray
 
 __all__ = ["BETA_BOUNDS", "MIN_SAMPLES", "Temperatures", "fit_temperature", "fit_temperatures", "losses_after"]
@@ -109,31 +110,32 @@ def fit_temperatures(blocks: Iterable[Block], sample: Sequence[Block] = ()) -> T
     )
 
 
-def losses_after(block: Block, temperatures: Temperatures, eps: float) -> tuple[FloatArray, FloatArray]:
+def losses_after(block: Block, temperatures: Temperatures) -> tuple[FloatArray, FloatArray]:
     """Log losses before and after the temperature that every sample had no part in.
 
     Parameters
     ----------
     block : Block
     temperatures : Temperatures
-    eps : float
-        Where the log loss is clipped.
 
     Returns
     -------
     before, after : ndarray of float64, shape (n_rows,)
+        The true class counts with its probability at ``LOG_LOSS_CLIP`` or more in both: at T = 1 they are the same.
     """
     beta = 1 / temperatures.by_fold[assign_folds(block.start, len(block))]
     before, after = np.empty((2, len(block)))
     for tile in make_tiles(block.y_proba):
-        z, truth = _logarithms(tile), block.y_true[tile.rows]
-        z_true, beta_rows = tile.take(z, truth), beta[tile.rows]
-        before[tile.rows] = np.log(tile.total(tile.values)) - z_true
+        z, truth, beta_rows = _logarithms(tile), block.y_true[tile.rows], beta[tile.rows]
+        total, z_used = tile.total(tile.values), tile.take(z, truth)
+        z_true = np.log(np.maximum(tile.take(tile.values, truth), LOG_LOSS_CLIP))
+        before[tile.rows] = np.log(total) - z_true
         z *= tile.spread(beta_rows)
         top = _shift(tile, z, float(beta_rows.max()))
         np.exp(z, out=z)
-        after[tile.rows] = np.log(tile.total(z)) + top - beta_rows * z_true
-    low, high = -np.log(1 - eps), -np.log(eps)
+        own, others = np.exp(beta_rows * z_true - top), tile.total(z) - np.exp(beta_rows * z_used - top)
+        after[tile.rows] = np.log(np.maximum(others, 0) + own) + top - beta_rows * z_true
+    low, high = -log(1 - LOG_LOSS_CLIP), largest_loss(LOG_LOSS_CLIP)
     return np.clip(before, low, high), np.clip(after, low, high)
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lossacc_mlflow.clips import largest_loss
+from lossacc_mlflow.clips import LOG_LOSS_CLIP, largest_loss
 from lossacc_mlflow.comparison.rows import is_reversed, known_accuracy, settled_loss
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.pairing import (
@@ -59,8 +59,7 @@ def explain_pairs(
     -------
     pairs : tuple of PairedComparison
         Neighbours by accuracy, the best by accuracy against the best by loss, and every reversal (the 100 that differ
-        most in loss), most accurate first. Losses of runs that share their samples are clipped at one probability, the
-        coarsest that any of them needs.
+        most in loss), most accurate first.
     tests : tuple of PairTest
         Of every pair on the same samples.
     """
@@ -105,7 +104,7 @@ def _worth_explaining(rows: Sequence[ComparisonRow]) -> set[tuple[int, int]]:
 
 
 def _groups(judged: Iterable[tuple[ComparisonRow, Diagnosis]], split: Split) -> list[Mapping[int, Outcomes]]:
-    """Runs by the samples that they were judged on, in the same order and at the same clip."""
+    """Runs by the samples that they were judged on, in the same order."""
     groups: list[dict[int, Outcomes]] = []
     for place, (row, diagnosis) in enumerate(judged):
         run = diagnosis.run
@@ -122,8 +121,7 @@ def _groups(judged: Iterable[tuple[ComparisonRow, Diagnosis]], split: Split) -> 
             break
         else:
             groups.append({place: outcomes})
-    coarsest = [max(o.clip for o in group.values()) for group in groups]
-    return [{i: o.clipped_at(clip) for i, o in group.items()} for group, clip in zip(groups, coarsest, strict=True)]
+    return list(groups)
 
 
 def _test(group: Mapping[int, Outcomes]) -> _Tests:
@@ -144,7 +142,7 @@ def _test(group: Mapping[int, Outcomes]) -> _Tests:
         delta_accuracy, accuracy_p = _mean_differences(list(right), weight, i, j)
     near = np.array([o.at_clip for o in outcomes], dtype=np.bool_)
     at_clip = near[i] | near[j]
-    loss_max = largest_loss(outcomes[0].clip)
+    loss_max = largest_loss(LOG_LOSS_CLIP)
     hangs = (
         bool(c) and hangs_on_clip(float(d), float(b), loss_max, n)
         for c, d, b in zip(at_clip, delta_loss, delta_brier, strict=True)

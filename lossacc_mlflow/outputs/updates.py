@@ -82,9 +82,9 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
     }
     judged = judged_samples(diagnosis)
     if judged is not None:
-        files["worst_predictions.csv"] = render_worst_predictions_csv(*judged)
+        files["worst_predictions.csv"] = render_worst_predictions_csv(judged[0])
         if judged[0].label_issue is not None and judged[0].label_issue.any():
-            files["suspected_labels.csv"] = render_suspected_labels_csv(*judged)
+            files["suspected_labels.csv"] = render_suspected_labels_csv(judged[0])
     note_picture = _note_picture(pictures, "curves.png", "calibration.png", "regression.png", "predictions_by_step.png")
     return RunUpdate(
         metrics=headline_metrics(diagnosis),

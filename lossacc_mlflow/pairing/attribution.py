@@ -7,7 +7,7 @@ from math import copysign, isnan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lossacc_mlflow.clips import largest_loss
+from lossacc_mlflow.clips import LOG_LOSS_CLIP, largest_loss
 from lossacc_mlflow.pairing.explanation import explain
 from lossacc_mlflow.pairing.outcomes import Outcomes, align_outcomes, outcomes_of
 from lossacc_mlflow.pairing.significance import ALPHA, mcnemar, paired_t, paired_t_half_width
@@ -70,7 +70,7 @@ def compare_samples(
         Of the same samples; matched by ``sample_id``.
     name_a, name_b : str
     summary_a, summary_b : PredictionSummary, optional
-        Of the same samples: they know the temperatures, and at which probability the losses were clipped.
+        Of the same samples: they know the temperatures.
 
     Returns
     -------
@@ -88,8 +88,7 @@ def compare_samples(
     Accuracy is tested by McNemar's exact test (mid-p beside it), the loss by a paired t test. Where a probability
     sits at the clip of the logarithm the t test on log losses misses its level: a single sample more could move the
     mean by -ln(clip) / n. There the Brier scores decide, and nothing is decided while 3 such samples would make up
-    for the difference. Both losses are clipped at the same probability, the coarser of the two. Where samples are
-    weighted, every mean is, and accuracies are compared by a t test too.
+    for the difference. Where samples are weighted, every mean is, and accuracies are compared by a t test too.
     """
     first = outcomes_of(a, name=name_a, summary=summary_a)
     second = align_outcomes(first, outcomes_of(b, name=name_b, summary=summary_b))
@@ -109,7 +108,6 @@ def compare_outcomes(a: Outcomes, b: Outcomes) -> PairedComparison:
     PairedComparison
         See :func:`compare_samples`.
     """
-    a = a.clipped_at(max(a.clip, b.clip))
     n, weight = len(a), a.weight
     accuracy_p, mid_p = _test_accuracy(a, b)
     delta, error, t_p = _mean_difference(a.loss, b.loss, weight)
@@ -145,7 +143,7 @@ def compare_outcomes(a: Outcomes, b: Outcomes) -> PairedComparison:
         confidence_a=float((weight * a.samples.confidence).mean()),
         confidence_b=float((weight * b.samples.confidence).mean()),
         at_clip=a.at_clip or b.at_clip,
-        loss_max=largest_loss(a.clip),
+        loss_max=largest_loss(LOG_LOSS_CLIP),
     )
     return _judge(pair, brier_p if pair.at_clip else t_p)
 

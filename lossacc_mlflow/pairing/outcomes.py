@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lossacc_mlflow.clips import LOG_LOSS_CLIP, log_losses
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.records import FloatArray, IntArray, PredictionSummary, SamplePredictions
 
 __all__ = ["Outcomes", "align_outcomes", "outcomes_of"]
-
-_CLIPS = tuple(float(np.finfo(kind).eps) for kind in (np.float64, np.float32, np.float16))
-"""Where the log losses of predictions are clipped, by their float type, the finest first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +23,6 @@ class Outcomes:
 
     name: str
     samples: SamplePredictions
-    clip: float
     right: NDArray[np.bool_]
     loss: FloatArray
     loss_after_temperature: FloatArray
@@ -43,12 +40,6 @@ class Outcomes:
         """Whether some samples count more than others."""
         return bool(np.ptp(self.weight) > 0) if len(self.weight) else False
 
-    def clipped_at(self, clip: float) -> "Outcomes":
-        """Return the same with losses clipped at another smallest probability, as models are only compared so."""
-        if clip == self.clip:
-            return self
-        return _outcomes(self.name, self.samples, clip, self.temperature)
-
 
 def outcomes_of(samples: SamplePredictions, *, name: str, summary: PredictionSummary | None = None) -> Outcomes:
     """Take from predictions what they are compared by.
@@ -59,21 +50,14 @@ def outcomes_of(samples: SamplePredictions, *, name: str, summary: PredictionSum
     name : str
         Of the model.
     summary : PredictionSummary, optional
-        Of the same samples; its log loss tells at which probability losses were clipped (float64's eps otherwise),
-        and it knows the temperature.
+        Of the same samples: it knows the temperature.
 
     Returns
     -------
     Outcomes
     """
-    clip, temperature = _CLIPS[0], float("nan")
-    if summary is not None:
-        weight = _weight(samples)
-        clip = min(
-            _CLIPS, key=lambda eps: abs(float((weight * _losses(samples.p_true, eps)).mean()) - summary.log_loss)
-        )
-        temperature = float("nan") if summary.temperature is None else summary.temperature
-    outcomes = _outcomes(name, samples, clip, temperature)
+    temperature = None if summary is None else summary.temperature
+    outcomes = _outcomes(name, samples, float("nan") if temperature is None else temperature)
     if summary is not None and summary.temperature is None:
         # Nobody fitted one: the samples then repeat their own probability.
         return replace(outcomes, loss_after_temperature=np.full(len(outcomes), np.nan))
@@ -81,7 +65,7 @@ def outcomes_of(samples: SamplePredictions, *, name: str, summary: PredictionSum
 
 
 def align_outcomes(a: Outcomes, b: Outcomes) -> Outcomes:
-    """Bring the second model's samples into the order of the first, by their ids, and to the same clip.
+    """Bring the second model's samples into the order of the first, by their ids.
 
     Parameters
     ----------
@@ -90,7 +74,7 @@ def align_outcomes(a: Outcomes, b: Outcomes) -> Outcomes:
     Returns
     -------
     Outcomes
-        Of the second model; clipped where the first is, or at its own clip where that is the coarser one.
+        Of the second model.
 
     Raises
     ------
@@ -113,18 +97,17 @@ def align_outcomes(a: Outcomes, b: Outcomes) -> Outcomes:
         raise PredictionsError(
             "the two models were judged with different sample weights: log both with the same sample_weight."
         )
-    return b.clipped_at(max(a.clip, b.clip))
+    return b
 
 
-def _outcomes(name: str, samples: SamplePredictions, clip: float, temperature: float) -> Outcomes:
-    near = bool(np.any(samples.p_true <= clip) or np.any(samples.confidence >= 1 - clip))
+def _outcomes(name: str, samples: SamplePredictions, temperature: float) -> Outcomes:
+    near = bool(np.any(samples.p_true <= LOG_LOSS_CLIP) or np.any(samples.confidence >= 1 - LOG_LOSS_CLIP))
     return Outcomes(
         name=name,
         samples=samples,
-        clip=clip,
         right=samples.y_pred == samples.y_true,
-        loss=_losses(samples.p_true, clip),
-        loss_after_temperature=_losses(samples.p_true_after_temperature, clip),
+        loss=log_losses(samples.p_true),
+        loss_after_temperature=log_losses(samples.p_true_after_temperature),
         brier=samples.brier,
         at_clip=near,
         temperature=temperature,
@@ -135,12 +118,6 @@ def _outcomes(name: str, samples: SamplePredictions, clip: float, temperature: f
 def _weight(samples: SamplePredictions) -> FloatArray:
     weight = samples.sample_weight
     return np.ones(len(samples)) if weight is None else weight / weight.mean()
-
-
-def _losses(p_true: FloatArray, clip: float) -> FloatArray:
-    """Log losses as scikit-learn has them."""
-    loss: FloatArray = -np.log(np.clip(p_true, clip, 1.0 - clip))
-    return loss
 
 
 def _ordered_like(first: SamplePredictions, other: Outcomes) -> Outcomes:

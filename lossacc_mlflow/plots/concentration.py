@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossacc_mlflow.clips import log_losses
 from lossacc_mlflow.plots.clips import clip_strip_height, draw_clip_strip
 from lossacc_mlflow.plots.labels import Box, place_labels, spread
 from lossacc_mlflow.plots.style import (
@@ -28,7 +29,6 @@ from lossacc_mlflow.plots.style import (
     with_codes,
 )
 from lossacc_mlflow.plots.traces import connect
-from lossacc_mlflow.predictions import sample_losses
 from lossacc_mlflow.records import FloatArray, IntArray, PredictionSummary, SamplePredictions
 from lossacc_mlflow.wording import number, percent
 
@@ -70,7 +70,7 @@ def plot_loss_concentration(
         "(0: all samples share it equally, 1: one sample carries all)"
     ]
     top = header(figure, with_codes(f"Who carries the loss? ({samples.split})", codes), lines)
-    loss = sample_losses(samples, summary.log_loss)
+    loss = log_losses(samples.p_true)
     total = float(loss.sum())
     texts = _side_texts(samples, summary)
     room = max(text_size(figure, t)[0] for t, _ in texts)

@@ -2,7 +2,6 @@
 
 from lossacc_mlflow.predictions.bins import N_BINS
 from lossacc_mlflow.predictions.inputs import make_predictions
-from lossacc_mlflow.predictions.samples import sample_losses
 from lossacc_mlflow.predictions.summary import judge_predictions, summarize_predictions
 from lossacc_mlflow.predictions.top import judge_top_predictions, summarize_top_predictions
 
@@ -11,7 +10,6 @@ __all__ = [
     "judge_predictions",
     "judge_top_predictions",
     "make_predictions",
-    "sample_losses",
     "summarize_predictions",
     "summarize_top_predictions",
 ]

@@ -23,8 +23,6 @@ class RowFigures:
     entropy, variance : ndarray of float64
         Mean and variance of the log loss, in nats, if the true class were drawn from the probabilities.
     weight : ndarray of float64, or None
-    eps : float
-        Where the log loss is clipped: eps of the probabilities' own type, as in scikit-learn.
     """
 
     y_true: IntArray
@@ -35,7 +33,6 @@ class RowFigures:
     entropy: FloatArray
     variance: FloatArray
     weight: FloatArray | None
-    eps: float
 
     def __len__(self) -> int:
         return len(self.y_true)
@@ -82,7 +79,6 @@ def judge_rows(block: Block) -> tuple[RowFigures, Repairs]:
             p_true[rows] = tile.take(tile.values, block.y_true[rows])
             squares[rows] = tile.dot(tile.values, tile.values)
             repairs += mended
-    kind = matrix.dtype if matrix.dtype.kind == "f" else np.dtype(np.float64)
     figures = RowFigures(
         y_true=block.y_true,
         y_pred=y_pred,
@@ -92,7 +88,6 @@ def judge_rows(block: Block) -> tuple[RowFigures, Repairs]:
         entropy=entropy,
         variance=np.maximum(square_log - entropy**2, 0),
         weight=block.weight,
-        eps=float(np.finfo(kind).eps),
     )
     return figures, repairs
 

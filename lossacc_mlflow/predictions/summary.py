@@ -62,9 +62,10 @@ def summarize_predictions(
     Returns
     -------
     PredictionSummary
-        Can be merged with others (``.merge``). The log loss is scikit-learn's, clipped at eps of the dtype;
-        ``loss_by_clip`` has the others. Gini coefficient and top shares are exact up to 10,000 samples and within
-        1e-3 beyond; ``n_huge_errors`` is exact up to 10,000 of them, and beyond to those within 0.4 % of the bound.
+        Can be merged with others (``.merge``). The log loss is scikit-learn's in float64, whatever the dtype;
+        ``loss_by_clip`` tells what it is under the clips of other libraries. Gini coefficient and top shares are exact
+        up to 10,000 samples and within 1e-3 beyond; ``n_huge_errors`` is exact up to 10,000 of them, and beyond to
+        those within 0.4 % of the bound.
 
     Raises
     ------
@@ -214,8 +215,7 @@ def _thinned(block: Block, stride: int) -> Block:
 
 def _after_temperature(block: Block, temperatures: Temperatures) -> tuple[FloatArray, FloatArray]:
     """Sums for `_temperature_figures`, and the loss of every row after temperature."""
-    kind = block.y_proba.dtype if block.y_proba.dtype.kind == "f" else np.dtype(np.float64)
-    before, after = losses_after(block, temperatures, float(np.finfo(kind).eps))
+    before, after = losses_after(block, temperatures)
     correct = np.concatenate([tile.argmax() for tile in make_tiles(block.y_proba)]) == block.y_true
     weight = np.ones(len(block)) if block.weight is None else block.weight
     removed, squared = before - after, weight**2

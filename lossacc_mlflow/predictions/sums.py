@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from lossacc_mlflow.clips import CLIPS, largest_loss
+from lossacc_mlflow.clips import CLIPS, LOG_LOSS_CLIP, largest_loss
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.predictions.bins import N_BINS, place_in_bins
 from lossacc_mlflow.predictions.distribution import Distribution
@@ -72,7 +72,7 @@ class PredictionSums:
         Samples whose true class got nothing.
     weight, weight_squared, weight_correct : float
     loss_correct, loss_incorrect : float
-        Clipped as scikit-learn does.
+        Clipped at ``LOG_LOSS_CLIP``.
     confidence, confidence_incorrect, brier : float
     excess, variance : float
         Sum of weight · (loss - entropy) and of weight² · its variance, for Spiegelhalter's z.
@@ -157,10 +157,10 @@ def add_up(
     weight = np.ones(n) if rows.weight is None else rows.weight
     with np.errstate(divide="ignore"):
         raw = -np.log(rows.p_true)
-    loss = np.clip(raw, -np.log(1 - rows.eps), -np.log(rows.eps))
+    loss = _clipped(raw, LOG_LOSS_CLIP)
     correct = rows.y_pred == rows.y_true
     costs, hits = weight * loss, weight * correct
-    surprise = np.minimum(raw, -log(rows.eps)) - rows.entropy
+    surprise = np.minimum(raw, largest_loss(LOG_LOSS_CLIP)) - rows.entropy
     known = ~np.isnan(loss)
     rare = known & (rows.p_true < huge_error_bound(n, n_classes or len(names)))
     return PredictionSums(

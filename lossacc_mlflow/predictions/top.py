@@ -156,7 +156,7 @@ def _read(
 ) -> _Rows:
     """What is known of every row, and the names of the classes."""
     truth, answer = label_array(y_true), label_array(y_pred, "y_pred")
-    sure, eps = _probabilities(confidence, "confidence")
+    sure = _probabilities(confidence, "confidence")
     if not len(truth) == len(answer) == len(sure):
         raise PredictionsError(
             f"y_true has {len(truth)} entries, y_pred {len(answer)}, confidence {len(sure)}: give one of each a sample."
@@ -168,7 +168,7 @@ def _read(
     brier, entropy, variance = np.full((3, len(truth)), np.nan)
     if classes is not None and len(classes) == 2:
         brier, (entropy, variance) = 2 * (1 - true_sure) ** 2, _binary_moments(sure)
-    return RowFigures(true_place, place, sure, true_sure, brier, entropy, variance, None, eps), known.names
+    return RowFigures(true_place, place, sure, true_sure, brier, entropy, variance, None), known.names
 
 
 def _seen(truth: NDArray[Any], answer: NDArray[Any]) -> ClassNames:
@@ -180,12 +180,10 @@ def _seen(truth: NDArray[Any], answer: NDArray[Any]) -> ClassNames:
     return ClassNames(found, at_least=1)
 
 
-def _probabilities(values: ArrayLike, name: str) -> tuple[FloatArray, float]:
-    """Probabilities as float64, and eps of the type that they had."""
+def _probabilities(values: ArrayLike, name: str) -> FloatArray:
+    """Read probabilities as float64."""
     try:
-        array = np.asarray(values)
-        kind = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
-        array = array.astype(np.float64)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PredictionsError(f"{name} holds values that are no numbers: {error}") from error
     if array.ndim == 2 and array.shape[1] == 1:
@@ -197,7 +195,8 @@ def _probabilities(values: ArrayLike, name: str) -> tuple[FloatArray, float]:
         raise PredictionsError(
             f"{name} runs from {finite.min():.4g} to {finite.max():.4g}, or holds NaN: wanted probabilities in [0, 1]."
         )
-    return np.clip(array, 0, 1), float(np.finfo(kind).eps)
+    probabilities: FloatArray = np.clip(array, 0, 1)
+    return probabilities
 
 
 def _true_probabilities(
@@ -206,7 +205,7 @@ def _true_probabilities(
     """Probability of the true class: as given, else that of the answer where it is right."""
     if p_true is None:
         return np.where(correct, confidence, 1 - confidence if two else np.nan)
-    given, _ = _probabilities(p_true, "p_true")
+    given = _probabilities(p_true, "p_true")
     if len(given) != len(confidence):
         raise PredictionsError(f"p_true has {len(given)} entries for {len(confidence)} samples: give one a sample.")
     n_off = int(np.count_nonzero(correct & (np.abs(given - confidence) > _TOLERANCE)))

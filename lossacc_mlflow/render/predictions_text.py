@@ -1,16 +1,14 @@
 """Prediction files for the terminal: what each says about its loss, then what makes the difference between them."""
 
 from collections.abc import Iterator, Sequence
-from math import inf, isfinite, isnan, log
+from math import isnan
 
-import numpy as np
-
-from lossacc_mlflow.clips import CLIPS
 from lossacc_mlflow.records import PredictionFileSummary, PredictionReport, PredictionSummary
-from lossacc_mlflow.render.format import shorten
+from lossacc_mlflow.render.format import one_line, shorten
 from lossacc_mlflow.render.prediction_rows import loss_identity, prediction_groups
 from lossacc_mlflow.render.prediction_tables import class_table, clip_table
 from lossacc_mlflow.render.rows import flagged_first
+from lossacc_mlflow.render.sheets import worst_predictions
 from lossacc_mlflow.render.terminal import indented, labelled, pair_lines, table_lines
 from lossacc_mlflow.render.words import DISCREPANCIES
 from lossacc_mlflow.wording import NOT_KNOWN, number, percent
@@ -107,28 +105,19 @@ def _details(file: PredictionFileSummary, *, alone: bool) -> Iterator[str]:
         which = f"the {len(shown)} of {file.summary.n_classes:,} that" if len(shown) < len(classes.rows) else "those"
         yield from ("", f"Classes, {which} carry most of the loss first{of}")
         yield from table_lines(classes.heads, shown, left=(0,))
-    rows = _worst_rows(file)
-    if rows:
+    worst = [w for w in worst_predictions(file.samples, _MAX_WORST) if not isnan(w.loss)]
+    if worst:
         yield from ("", f"Samples with the largest loss{of}")
         heads = ("sample", "true class", "answer", "p of the true class", "confidence", "loss")
+        rows = [
+            (
+                shorten(w.sample_id, 30),
+                shorten(one_line(w.y_true), 30),
+                shorten(one_line(w.y_pred), 30),
+                number(w.p_true),
+                percent(w.confidence),
+                number(w.loss),
+            )
+            for w in worst
+        ]
         yield from table_lines(heads, rows, left=(0, 1, 2))
-
-
-def _worst_rows(file: PredictionFileSummary) -> list[tuple[str, ...]]:
-    """Write the samples with the largest loss, which is clipped where that of the whole file was."""
-    samples, summary = file.samples, file.summary
-    by_clip = [(abs(c.log_loss - summary.log_loss), c.clip) for c in summary.loss_by_clip if isfinite(c.log_loss)]
-    clip = min(by_clip, default=(0.0, CLIPS["sklearn"]))[1]
-    known = np.flatnonzero(np.isfinite(samples.p_true))
-    order = known[np.lexsort((-samples.confidence[known], samples.p_true[known]))][:_MAX_WORST]
-    return [
-        (
-            shorten(samples.sample_id[i], 30),
-            shorten(samples.classes[int(samples.y_true[i])], 30),
-            shorten(samples.classes[int(samples.y_pred[i])], 30),
-            number(float(samples.p_true[i])),
-            percent(float(samples.confidence[i])),
-            number(-log(max(float(samples.p_true[i]), clip)) if max(samples.p_true[i], clip) > 0 else inf),
-        )
-        for i in order.tolist()
-    ]

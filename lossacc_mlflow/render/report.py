@@ -156,7 +156,7 @@ def _worst(diagnosis: Diagnosis) -> dict[str, Any] | None:
     judged = _judged_samples(diagnosis)
     if judged is None:
         return None
-    worst = worst_predictions(*judged, _MAX_WORST)
+    worst = worst_predictions(judged[0], _MAX_WORST)
     rows = [
         {
             "sample": shorten(w.sample_id, 40),
@@ -184,7 +184,7 @@ def _suspected(diagnosis: Diagnosis) -> dict[str, Any] | None:
             "suggested": shorten(s.suggested_label, 40),
             "figures": (number(s.p_true), percent(s.confidence), number(s.loss), percent(s.loss_share)),
         }
-        for s in suspected_labels(samples, summary, _MAX_WORST)
+        for s in suspected_labels(samples, _MAX_WORST)
     ]
     return {
         "split": samples.split,

@@ -8,14 +8,13 @@ from io import StringIO
 
 import numpy as np
 
-from lossacc_mlflow.predictions import sample_losses
+from lossacc_mlflow.clips import log_losses
 from lossacc_mlflow.records import (
     Comparison,
     ComparisonRow,
     Diagnosis,
     IntArray,
     PairedComparison,
-    PredictionSummary,
     SamplePredictions,
 )
 from lossacc_mlflow.render.format import one_line
@@ -146,14 +145,12 @@ def render_diagnostics_table(diagnosis: Diagnosis) -> str:
     return json.dumps({"columns": ["diagnostic", "value"], "data": data}, allow_nan=False)
 
 
-def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> list[WorstPrediction]:
+def worst_predictions(samples: SamplePredictions, n: int = 100) -> list[WorstPrediction]:
     """List the samples with the largest loss, the largest first.
 
     Parameters
     ----------
     samples : SamplePredictions
-    summary : PredictionSummary
-        Of the same samples; its log loss tells at which epsilon probabilities were clipped.
     n : int
         Largest number of rows.
 
@@ -166,23 +163,21 @@ def worst_predictions(samples: SamplePredictions, summary: PredictionSummary, n:
     issue = samples.label_issue
     return [
         WorstPrediction(*_described(samples, i), loss, share, None if issue is None else bool(issue[i]))
-        for i, loss, share in _largest_losses(samples, summary, np.arange(len(samples)), n)
+        for i, loss, share in _largest_losses(samples, np.arange(len(samples)), n)
     ]
 
 
-def render_worst_predictions_csv(samples: SamplePredictions, summary: PredictionSummary, n: int = 100) -> str:
+def render_worst_predictions_csv(samples: SamplePredictions, n: int = 100) -> str:
     """Write ``worst_predictions.csv``; see :func:`worst_predictions`."""
-    return _records_csv(WorstPrediction, worst_predictions(samples, summary, n))
+    return _records_csv(WorstPrediction, worst_predictions(samples, n))
 
 
-def suspected_labels(samples: SamplePredictions, summary: PredictionSummary, n: int = 10_000) -> list[SuspectedLabel]:
+def suspected_labels(samples: SamplePredictions, n: int = 10_000) -> list[SuspectedLabel]:
     """List the samples whose given label is probably wrong, in the order of :func:`worst_predictions`.
 
     Parameters
     ----------
     samples : SamplePredictions
-    summary : PredictionSummary
-        Of the same samples.
     n : int
         Largest number of rows.
 
@@ -196,13 +191,13 @@ def suspected_labels(samples: SamplePredictions, summary: PredictionSummary, n: 
     suspected = np.flatnonzero(samples.label_issue)
     return [
         SuspectedLabel(*_described(samples, i), loss, share)
-        for i, loss, share in _largest_losses(samples, summary, suspected, n)
+        for i, loss, share in _largest_losses(samples, suspected, n)
     ]
 
 
-def render_suspected_labels_csv(samples: SamplePredictions, summary: PredictionSummary, n: int = 10_000) -> str:
+def render_suspected_labels_csv(samples: SamplePredictions, n: int = 10_000) -> str:
     """Write ``suspected_labels.csv``; see :func:`suspected_labels`."""
-    return _records_csv(SuspectedLabel, suspected_labels(samples, summary, n))
+    return _records_csv(SuspectedLabel, suspected_labels(samples, n))
 
 
 def _described(samples: SamplePredictions, i: int) -> tuple[str, str, str, float, float]:
@@ -216,13 +211,11 @@ def _described(samples: SamplePredictions, i: int) -> tuple[str, str, str, float
     )
 
 
-def _largest_losses(
-    samples: SamplePredictions, summary: PredictionSummary, among: IntArray, n: int
-) -> list[tuple[int, float, float]]:
+def _largest_losses(samples: SamplePredictions, among: IntArray, n: int) -> list[tuple[int, float, float]]:
     """Position, loss and share of the whole loss of the n samples with the largest loss."""
     if not len(among):
         return []
-    loss = sample_losses(samples, summary.log_loss)
+    loss = log_losses(samples.p_true)
     total = float(loss.sum())
     order = among[np.lexsort((-samples.confidence[among], -loss[among]))][:n]
     return [(i, float(loss[i]), float(loss[i]) / total if total > 0 else float("nan")) for i in order.tolist()]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,7 +103,8 @@ def test_batches_beside_epochs_are_not_compared() -> None:
 
 
 def _with_predictions(logged: list[float], accuracy: list[float], predicted: float = 0.5, **more: object) -> Finding:
-    summary = replace(tempered_summary(1.0), accuracy=0.9, log_loss=predicted, n_samples=1000, **more)  # type: ignore[arg-type]
+    figures: dict[str, Any] = {"accuracy": 0.9, "log_loss": predicted, "n_samples": 1000, "loss_by_clip": ()}
+    summary = replace(tempered_summary(1.0), **(figures | more))
     return _RULE.check(make_run({"val_loss": logged, "val_accuracy": accuracy}, predictions={"validation": summary}))
 
 
