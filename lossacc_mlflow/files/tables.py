@@ -18,7 +18,7 @@ __all__ = ["CsvSource", "ParquetSource"]
 _TEXT_COLUMNS = frozenset({"y_true", "y_pred", "sample_id"})
 """Columns of a CSV file that are not read as numbers: labels may be words, and ids may begin with a zero."""
 
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 20
 
 
 class _Table:
