@@ -25,7 +25,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _BLOCK_ROWS = 1 << 16
-_BLOCK_ENTRIES = 1 << 21
+_BLOCK_ENTRIES = 1 << 23
 _FEW_CLASSES = 64
 _ENTRIES = 1 << 16
 """Entries of a tile; three tiles of float32 fill most of an L2 cache."""

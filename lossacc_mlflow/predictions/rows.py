@@ -57,28 +57,31 @@ def judge_rows(block: Block) -> tuple[RowFigures, Repairs]:
     """
     n, matrix = len(block), block.y_proba
     y_pred = np.empty(n, dtype=np.int64)
-    confidence, p_true, squares, entropy, square_log = np.empty((5, n))
-    repairs, scratch = Repairs(), _Scratch()
+    squares, entropy, square_log = np.empty((3, n))
+    every, repairs, scratch = np.arange(n), Repairs(), _Scratch()
+    mended: list[tuple[slice, FloatArray, FloatArray]] = []
     # Zeros make a NaN of p ln p: they are looked for when there is one, and from then on.
     with np.errstate(divide="ignore", invalid="ignore"):
         for cut in make_tiles(matrix):
-            tile, mended = mend_tile(cut, matrix)
+            tile, found = mend_tile(cut, matrix)
             rows = tile.rows
             first, second = scratch.moments(tile)
-            if not np.isfinite(first).all():
+            if scratch.has_zeros or not np.isfinite(first).all():
                 tile, n_negative = _without_negatives(tile, matrix)
-                mended += Repairs(n_negative=n_negative)
-                scratch.has_zeros = True
-                first, second = scratch.moments(tile)
-            elif scratch.has_zeros and tile.values.min() < 0:
-                tile, n_negative = _without_negatives(tile, matrix)
-                mended += Repairs(n_negative=n_negative)
+                if n_negative or not scratch.has_zeros:
+                    found += Repairs(n_negative=n_negative)
+                    scratch.has_zeros = True
+                    first, second = scratch.moments(tile)
             entropy[rows], square_log[rows] = -first, second
-            y_pred[rows] = predicted = tile.argmax()
-            confidence[rows] = tile.take(tile.values, predicted)
-            p_true[rows] = tile.take(tile.values, block.y_true[rows])
+            y_pred[rows] = tile.argmax()
             squares[rows] = tile.dot(tile.values, tile.values)
-            repairs += mended
+            if tile is not cut:
+                answer, truth = tile.take(tile.values, y_pred[rows]), tile.take(tile.values, block.y_true[rows])
+                mended.append((rows, answer, truth))
+                repairs += found
+    confidence, p_true = (matrix[every, classes].astype(np.float64) for classes in (y_pred, block.y_true))
+    for rows, mended_confidence, mended_p_true in mended:
+        confidence[rows], p_true[rows] = mended_confidence, mended_p_true
     figures = RowFigures(
         y_true=block.y_true,
         y_pred=y_pred,
@@ -98,21 +101,21 @@ class _Scratch:
     def __init__(self) -> None:
         self.has_zeros = False
         self._log: Floats | None = None
-        self._product: Floats | None = None
 
     def moments(self, tile: Tile) -> tuple[FloatArray, FloatArray]:
         """Sums of p ln p and of p ln² p over the classes of every row."""
         values = tile.values
-        if self._log is None or self._product is None or self._log.shape != values.shape:
-            self._log, self._product = np.empty_like(values), np.empty_like(values)
-        log, product = self._log, self._product
+        if self._log is None or self._log.shape != values.shape:
+            self._log = np.empty_like(values)
+        log = self._log
         if self.has_zeros:  # 0 ln 0 = 0
-            np.maximum(values, np.finfo(values.dtype).tiny, out=product)
-            np.log(product, out=log)
+            np.maximum(values, np.finfo(values.dtype).tiny, out=log)
+            np.log(log, out=log)
         else:
             np.log(values, out=log)
-        np.multiply(values, log, out=product)
-        return tile.dot(values, log), tile.dot(product, log)
+        first = tile.dot(values, log)
+        np.square(log, out=log)
+        return first, tile.dot(values, log)
 
 
 def _without_negatives(tile: Tile, matrix: NDArray[np.generic]) -> tuple[Tile, int]:
