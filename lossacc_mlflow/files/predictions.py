@@ -110,18 +110,13 @@ class PredictionFile:
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[tuple[NDArray[Any], ...]] = []
-        n_kept = 0
+        kept: list[tuple[NDArray[Any], ...]] | None = [] if self._is_small() else None
         for first_row, block in self._read(("y_true", *self._columns), self._block_rows()):
             part = self._convert(block, first_row)
-            n_kept += sum(column.size for column in part)
-            if n_kept <= _KEPT_ENTRIES:
+            if kept is not None:
                 kept.append(part)
-            else:
-                kept.clear()
             yield part
-        if 0 < n_kept <= _KEPT_ENTRIES:
-            self._kept = kept
+        self._kept = kept
 
     @property
     def has_sample_id(self) -> bool:
@@ -208,9 +203,14 @@ class PredictionFile:
         named = [name.removeprefix(_PREFIX) for name in self._columns]
         return None if named == [str(k) for k in range(len(named))] else tuple(named)
 
+    def _is_small(self) -> bool:
+        return (self.n_rows or 0) * (1 + self._width()) <= _KEPT_ENTRIES
+
     def _block_rows(self) -> int:
-        n_columns = self.n_classes if self.has_probabilities else len(self._columns)
-        return max(1, min(_MAX_BLOCK_ROWS, _BLOCK_ENTRIES // max(1, n_columns)))
+        return max(1, min(_MAX_BLOCK_ROWS, _BLOCK_ENTRIES // max(1, self._width())))
+
+    def _width(self) -> int:
+        return self.n_classes if self.has_probabilities else len(self._columns)
 
     def _read(self, names: Sequence[str], n_rows: int) -> Iterator[tuple[int, Block]]:
         row = 0
