@@ -49,7 +49,7 @@ from lossacc_mlflow.wording import number, percent, signed
 __all__ = ["plot_predictions_by_step"]
 
 _LEFT, _RIGHT, _FOOT, _HEAD, _LANE = 82, 92, 44, 42, 17
-_WIDE, _MIN_SINCE = 300, 2
+_WIDE = 300
 _EARLY, _LONG, _CUT = 8, 16, 1.5
 """The first eighth of at least so many steps may leave the axes, where it would take a third of their height."""
 _REMAINS: Final = tint(INK, 0.22)
@@ -172,8 +172,7 @@ def _sentences(shown: Sequence[PredictionSteps], best: Sequence[_Best]) -> list[
         return []
     of, marks = pairs[0]
     parts = split_rise(of)
-    # A level at the end is a mean over some steps: of a loss that falls to its last one it is above the best.
-    if parts is None or np.count_nonzero(of.step > parts.step) < _MIN_SINCE:
+    if parts is None:
         loss = _figure(of, "log_loss")
         if marks.by_loss is None:
             return []

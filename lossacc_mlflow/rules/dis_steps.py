@@ -40,12 +40,12 @@ class RiseParts:
     @property
     def total(self) -> float:
         """How far the loss has risen since."""
-        return self.loss.end - self.loss.at_step(self.step)
+        return self._risen(self.loss)
 
     @property
     def by_refinement(self) -> float:
         """How much of that is refinement; negative where that still improved."""
-        return self.refinement.end - self.refinement.at_step(self.step)
+        return self._risen(self.refinement)
 
     @property
     def gain(self) -> float:
@@ -62,28 +62,34 @@ class RiseParts:
             Evidence("recalibrated_loss_gain", self.gain, None, "nats"),
         ]
         if self.incorrect is not None:
-            risen = self.incorrect.end - self.incorrect.at_step(self.step)
-            found.append(Evidence("rise_over_wrong_answers", risen, None, "nats"))
+            found.append(Evidence("rise_over_wrong_answers", self._risen(self.incorrect), None, "nats"))
         if self.accuracy is not None:
             gained = self.accuracy.at_step(self.refinement.best_step) - self.accuracy.at_step(self.step)
             found.append(Evidence("recalibrated_accuracy_gain", gained, None, "fraction"))
         return found
+
+    def _risen(self, shape: CurveShape) -> float:
+        return self._end(shape) - shape.at_step(self.step)
+
+    def _end(self, shape: CurveShape) -> float:
+        """Level at the end, over no step before the best one: a loss that falls to its last step has not risen."""
+        best = self.loss.best
+        reaches_back = best > len(shape) - max(2, shape.window)
+        return float(shape.value[best:].mean()) if reaches_back else shape.end
 
     def say(self) -> str:
         """Tell of it in two sentences."""
         return f"{self._say_parts()} {self._say_best()}"
 
     def _say_parts(self) -> str:
-        refined = f"{number(self.refinement.at_step(self.step))} to {number(self.refinement.end)}"
+        end, refined_end = self._end(self.loss), self._end(self.refinement)
+        refined = f"{number(self.refinement.at_step(self.step))} to {number(refined_end)}"
         calibration = (
             f"{number(self.loss.at_step(self.step) - self.refinement.at_step(self.step))} to "
-            f"{number(self.loss.end - self.refinement.end)}"
+            f"{number(end - refined_end)}"
         )
         by_calibration = self.total - self.by_refinement
-        wrong = ""
-        if self.incorrect is not None:
-            risen = self.incorrect.end - self.incorrect.at_step(self.step)
-            wrong = f"; wrong answers add {number(risen)} of the {number(self.total)}"
+        wrong = "" if self.incorrect is None else f"; {self._say_who_pays(self._risen(self.incorrect))}"
         # A smooth curve has no doubt; a thousandth of the rise is still nothing.
         if self.by_refinement <= max(self.refinement.doubt, 1e-3 * self.total):
             improves = self.by_refinement < -self.refinement.doubt
@@ -97,6 +103,14 @@ class RiseParts:
             f"{self.step}, {number(by_calibration)} ({percent(share(by_calibration, self.total), 0)}) is calibration "
             f"({calibration}) and {number(self.by_refinement)} refinement ({refined}){wrong}."
         )
+
+    def _say_who_pays(self, wrong: float) -> str:
+        """What each kind of answer adds; where one takes off, the other adds more than all."""
+        right = self.total - wrong
+        if min(wrong, right) >= -5e-4 * self.total:  # nothing but rounding
+            return f"wrong answers add {number(min(wrong, self.total))} of the {number(self.total)}"
+        names = ("wrong answers", "right ones") if wrong > 0 else ("right answers", "wrong ones")
+        return f"{names[0]} add {number(max(wrong, right))}, {names[1]} take {number(-min(wrong, right))} off"
 
     def _say_best(self) -> str:
         best = self.refinement.best_step

@@ -11,6 +11,7 @@ from lossacc_mlflow.predictions import summarize_predictions
 from lossacc_mlflow.records import Evidence, FloatArray, PredictionSteps
 from lossacc_mlflow.rules.dis import LossUpAccuracyFlat
 from lossacc_mlflow.rules.dis_steps import split_rise
+from lossacc_mlflow.wording import number
 from tests.builders import falling, make_run
 
 _N = 60
@@ -63,6 +64,37 @@ def test_shares_where_refinement_rises_too() -> None:
     assert "and 0.0954 refinement (0.451 to 0.547)" in message
     assert "After recalibration epoch 30 is still the best." in message
     assert advice.startswith("For answers keep the last state")
+
+
+@pytest.mark.parametrize(
+    ("wrong_at_end", "said"),
+    [
+        (0.75, "wrong answers add {wrong} of the {total}"),
+        (0.80, "wrong answers add {wrong}, right ones take {off} off"),
+        (0.30, "right answers add {right}, wrong ones take {off} off"),
+    ],
+)
+def test_who_pays_for_a_rise_is_never_said_to_pay_more_than_all_of_it(wrong_at_end: float, said: str) -> None:
+    carried = np.concatenate([np.full(30, 0.48), np.linspace(0.48, wrong_at_end, 30)])
+    message, _, evidence = _run(_steps(loss_share_incorrect=carried / _LOSS))
+    wrong = evidence["rise_over_wrong_answers"].value
+    total = evidence["rise_from_calibration"].value + evidence["rise_from_refinement"].value
+    right = total - wrong
+    figures = {"wrong": wrong, "right": right, "total": total, "off": -min(wrong, right)}
+    assert f"; {said.format(**{k: number(v) for k, v in figures.items()})}." in message
+
+
+@pytest.mark.parametrize("n", [6, 20, 60])
+def test_a_loss_that_falls_to_its_last_step_has_not_risen(n: int) -> None:
+    loss = np.geomspace(2.0, 0.1, n)
+    figures = {"log_loss": loss, "refinement_loss": 0.8 * loss}
+    assert split_rise(PredictionSteps("validation", np.arange(n), figures)) is None
+    noisy = loss + 0.01 * np.random.default_rng(0).standard_normal(n)
+    assert split_rise(PredictionSteps("validation", np.arange(n), {**figures, "log_loss": noisy})) is None
+    risen = np.concatenate([loss, np.linspace(0.1, 0.3, n // 3 + 1)])
+    found = split_rise(PredictionSteps("validation", np.arange(len(risen)), dict.fromkeys(figures, risen)))
+    assert found is not None
+    assert found.total == pytest.approx(0.2, abs=0.06)
 
 
 def test_what_is_not_known_is_not_told() -> None:
