@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import isfinite, isinf, isnan
 
-__all__ = ["NOT_KNOWN", "did_you_mean", "number", "percent", "quote", "signed"]
+__all__ = ["NOT_KNOWN", "did_you_mean", "number", "p_value", "percent", "quote", "signed"]
 
 NOT_KNOWN = "n/a"
 
@@ -28,6 +28,19 @@ def number(value: float | None) -> str:
     if value == int(value) or size >= 99.95:
         return f"{value + 0.0:,.0f}"  # a zero has no sign
     return f"{value:#.3g}" if size >= 1e-3 else f"{value:#.2g}"
+
+
+def p_value(value: float | None) -> str:
+    """Write a p value with its sign: below 0.001 nobody needs the number, and 0 it never is.
+
+    Examples
+    --------
+    >>> p_value(0.2171), p_value(0.001), p_value(3.2e-7), p_value(0.0), p_value(float("nan"))
+    ('p = 0.22', 'p = 0.001', 'p < 0.001', 'p < 0.001', 'p n/a')
+    """
+    if value is None or isnan(value):
+        return f"p {NOT_KNOWN}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def percent(fraction: float | None, digits: int = 1, *, zeros: bool = True) -> str:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from lossacc_mlflow.comparison.base import ComparisonRule
 from lossacc_mlflow.comparison.rows import known_accuracy, sample_size
-from lossacc_mlflow.pairing import least_disagreement, write_p_value
+from lossacc_mlflow.pairing import least_disagreement
 from lossacc_mlflow.records import Comparison, ComparisonRow, Evidence, Finding, Level, PairTest
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, p_value, percent
 
 __all__ = ["Dominated", "NotSignificant"]
 
@@ -112,7 +112,7 @@ class NotSignificant(ComparisonRule):
         for test in tests:
             if not test.mcnemar_p < self.alpha:
                 other = rows[test.run_id_b if test.run_id_a == best.run_id else test.run_id_a]
-                near[other.run_id] = f"{percent(other.accuracy)}, p = {write_p_value(test.mcnemar_p)}"
+                near[other.run_id] = f"{percent(other.accuracy)}, {p_value(test.mcnemar_p)}"
         return {row.run_id: near[row.run_id] for row in comparison.rows if row.run_id in near}
 
     def _cannot_differ(
@@ -255,10 +255,10 @@ def _sentence(worse: ComparisonRow, better: ComparisonRow, test: PairTest) -> st
     """What one run has over another, each with its p value."""
     text = (
         f"'{worse.name}' is dominated by '{better.name}': accuracy {percent(worse.accuracy)} against "
-        f"{percent(better.accuracy)} (p = {write_p_value(test.mcnemar_p)})"
+        f"{percent(better.accuracy)} ({p_value(test.mcnemar_p)})"
     )
     if isfinite(test.delta_loss):
-        text += f", loss {number(worse.loss)} against {number(better.loss)} (p = {write_p_value(test.loss_p)})"
+        text += f", loss {number(worse.loss)} against {number(better.loss)} ({p_value(test.loss_p)})"
     if isfinite(test.delta_loss_after_temperature):
         text += (
             f", after temperature {number(worse.loss_after_temperature)} against "

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import isfinite
 
 from lossacc_mlflow.comparison.rows import known_accuracy, needs_temperature, settled_loss
-from lossacc_mlflow.pairing import ALPHA, write_p_value
+from lossacc_mlflow.pairing import ALPHA
 from lossacc_mlflow.records import Comparison, ComparisonRow, PairTest, Split, Verdict
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, p_value, percent
 
 __all__ = ["recommend"]
 
@@ -63,20 +63,20 @@ def _choose(
         return (
             f"Take '{probabilities.name}': it has the {_loss(probabilities, split)}, and its accuracy "
             f"({percent(probabilities.accuracy)}) is not significantly below the best one, "
-            f"{percent(answers.accuracy)} of '{answers.name}' (McNemar p = {write_p_value(test.mcnemar_p)}, "
+            f"{percent(answers.accuracy)} of '{answers.name}' (McNemar {p_value(test.mcnemar_p)}, "
             f"{test.n_samples} samples).",
             *_caveat(by_loss, probabilities),
         )
     if test is not None and not loss_p < ALPHA:
         return (
             f"Take '{answers.name}': it has the {_accuracy(answers, split)}, significantly above the "
-            f"{percent(probabilities.accuracy)} of '{probabilities.name}' (McNemar p = "
-            f"{write_p_value(test.mcnemar_p)}), and its loss ({number(settled_loss(answers))}{_settled(answers)}) is "
-            f"not significantly above the lowest one, {number(settled_loss(probabilities))} (p = "
-            f"{write_p_value(loss_p)}, {test.n_samples} samples).",
+            f"{percent(probabilities.accuracy)} of '{probabilities.name}' (McNemar "
+            f"{p_value(test.mcnemar_p)}), and its loss ({number(settled_loss(answers))}{_settled(answers)}) is "
+            f"not significantly above the lowest one, {number(settled_loss(probabilities))} ("
+            f"{p_value(loss_p)}, {test.n_samples} samples).",
             *_caveat(by_loss, answers),
         )
-    sure = "" if test is None else f"; significantly so (McNemar p = {write_p_value(test.mcnemar_p)})"
+    sure = "" if test is None else f"; significantly so (McNemar {p_value(test.mcnemar_p)})"
     return (
         f"If the answers count, take '{answers.name}': it has the {_accuracy(answers, split)}{sure}.",
         f"If {_what_counts(probabilities)}, take '{probabilities.name}': it has the {_loss(probabilities, split)}.",

@@ -7,7 +7,6 @@ from lossacc_mlflow.pairing.attribution import (
     compare_samples,
     hangs_on_clip,
 )
-from lossacc_mlflow.pairing.explanation import write_p_value
 from lossacc_mlflow.pairing.outcomes import Outcomes, align_outcomes, outcomes_of
 from lossacc_mlflow.pairing.significance import ALPHA, holm, least_disagreement, mcnemar, paired_t
 
@@ -25,5 +24,4 @@ __all__ = [
     "mcnemar",
     "outcomes_of",
     "paired_t",
-    "write_p_value",
 ]

@@ -4,9 +4,9 @@ from math import isfinite, isnan
 
 from lossacc_mlflow.pairing.significance import ALPHA
 from lossacc_mlflow.records import PairedComparison
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, p_value, percent
 
-__all__ = ["explain", "write_p_value"]
+__all__ = ["explain"]
 
 _FEW_SAMPLES = 1000
 """Below as many the mid-p value stands beside McNemar's exact one, which is too careful there."""
@@ -38,24 +38,6 @@ def explain(pair: PairedComparison) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def write_p_value(value: float) -> str:
-    """Write a p value for a person.
-
-    Examples
-    --------
-    >>> write_p_value(0.2171), write_p_value(3.2e-7), write_p_value(float("nan"))
-    ('0.22', '3e-07', 'unknown')
-    """
-    if not isfinite(value):
-        return "unknown"
-    return f"{value:.2g}" if value >= 0.001 or value == 0 else f"{value:.0e}"
-
-
-def _sign(value: float) -> str:
-    """A p value behind its sign: what is too small for a number is only below one."""
-    return "< 1e-99" if value < 1e-99 else f"= {write_p_value(value)}"
-
-
 def _significance(pair: PairedComparison) -> str:
     """Both tests, the one that settles nothing first."""
     claims = [_accuracy_claim(pair), _loss_claim(pair)] if isfinite(pair.delta_loss) else [_accuracy_claim(pair)]
@@ -70,26 +52,26 @@ def _significance(pair: PairedComparison) -> str:
 def _accuracy_claim(pair: PairedComparison) -> tuple[bool, str]:
     digits = 1 if abs(pair.delta_accuracy) >= 0.001 or pair.delta_accuracy == 0 else 2
     a, b = percent(pair.accuracy_a, digits), percent(pair.accuracy_b, digits)
-    tests = f"exact McNemar p {_sign(pair.mcnemar_p)}"
+    tests = f"exact McNemar {p_value(pair.mcnemar_p)}"
     if pair.n_samples < _FEW_SAMPLES:
-        tests += f", mid-p {write_p_value(pair.mcnemar_mid_p)}"
+        tests += f", mid-{p_value(pair.mcnemar_mid_p)}"
     adjusted = pair.mcnemar_p
     if not isnan(pair.mcnemar_p_holm) and pair.n_pairs > 1:
         adjusted = pair.mcnemar_p_holm
-        tests += f", {write_p_value(adjusted)} among {pair.n_pairs} pairs"
+        tests += f", {p_value(adjusted)} among {pair.n_pairs} pairs"
     words = f"in accuracy: '{pair.name_a}' {a} and '{pair.name_b}' {b} of {pair.n_samples:,} samples ({tests})"
     return adjusted < ALPHA, words
 
 
 def _loss_claim(pair: PairedComparison) -> tuple[bool, str]:
-    tests = f"paired t p {_sign(pair.paired_t_p)}"
+    tests = f"paired t {p_value(pair.paired_t_p)}"
     if pair.at_clip:
         tests = (
             f"some probabilities are next to 0 or 1, where the loss of one sample goes up to {number(pair.loss_max)}; "
-            f"by Brier scores p {_sign(pair.brier_t_p)}"
+            f"by Brier scores {p_value(pair.brier_t_p)}"
         )
     if not isnan(pair.loss_p_holm) and pair.n_pairs > 1:
-        tests += f", {write_p_value(pair.loss_p_holm)} among {pair.n_pairs} pairs"
+        tests += f", {p_value(pair.loss_p_holm)} among {pair.n_pairs} pairs"
     if pair.at_clip and not pair.decided:
         tests += "; undecided, as a few such samples more could turn the order round"
     elif not pair.at_clip and pair.n_samples < _T_TEST_SAMPLES:
@@ -129,14 +111,15 @@ def _after_temperature(pair: PairedComparison) -> str:
         return ""
     figures = f"'{pair.name_a}' {number(pair.loss_a_after_temperature)}"
     figures += f", '{pair.name_b}' {number(pair.loss_b_after_temperature)}"
-    first = f"After {_say_temperatures(pair)} ({figures}; p {_sign(pair.after_temperature_t_p)})"
+    first = f"After {_say_temperatures(pair)} ({figures}; {p_value(pair.after_temperature_t_p)})"
     if after * pair.delta_loss < 0:
         return f"{first} the order by loss turns round, and {_agreement(pair)}."
     removed = 1 - after / pair.delta_loss
     if removed > 0.05:
         gone = f"{percent(removed, 0)} of the difference is gone"
         return f"{first} {gone}; the order by loss stays, and {_agreement(pair)}."
-    return f"{first} the difference is {number(abs(after))}: it is not a matter of temperature; {_agreement(pair)}."
+    order = _agreement(pair) if pair.delta_accuracy == 0 else f"the order by loss still {_agreement(pair)}"
+    return f"{first} the difference is {number(abs(after))}: it is not a matter of temperature, and {order}."
 
 
 def _say_temperatures(pair: PairedComparison) -> str:

@@ -11,7 +11,7 @@ from lossacc_mlflow.plots.style import BLUE, MUTED, VERMILLION, add_axes, color_
 from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.waterfall import Columns, draw_step, draw_stroke, limits_of, set_bar_axis, write_row
 from lossacc_mlflow.records import AttributionGroup, PairedComparison
-from lossacc_mlflow.wording import number, percent, signed
+from lossacc_mlflow.wording import number, p_value, percent, signed
 
 __all__ = ["plot_attribution"]
 
@@ -89,13 +89,7 @@ def _lines(pair: PairedComparison, a: str, b: str) -> list[str]:
 
 def _p_values(p: float, adjusted: float) -> str:
     """A p value, and what is left of it among all pairs, where that is known."""
-    return _p_value(p) if isnan(adjusted) else f"{_p_value(p)}, Holm {_p_value(adjusted)}"
-
-
-def _p_value(p: float) -> str:
-    if isnan(p):
-        return f"p = {number(None)}"
-    return "p < 0.001" if p < 1e-3 else f"p = {p:.2g}"
+    return p_value(p) if isnan(adjusted) else f"{p_value(p)}, Holm {p_value(adjusted)}"
 
 
 def _contribution(group: AttributionGroup) -> float:

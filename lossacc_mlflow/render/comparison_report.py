@@ -5,12 +5,12 @@ from math import isfinite
 from typing import Any
 
 from lossacc_mlflow.records import Comparison, ComparisonRow, PairedComparison
-from lossacc_mlflow.render.format import metric_words, p_value, score, shorten, signed, step_words
+from lossacc_mlflow.render.format import metric_words, score, shorten, signed, step_words
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.prediction_tables import Table
 from lossacc_mlflow.render.rows import group_rows, pair_tests
 from lossacc_mlflow.render.words import DISCREPANCIES, VERDICTS
-from lossacc_mlflow.wording import number
+from lossacc_mlflow.wording import number, p_value
 
 __all__ = ["render_comparison_report"]
 

@@ -7,8 +7,8 @@ from math import exp, floor, isfinite, isnan, log
 from lossacc_mlflow.bounds import find_loss
 from lossacc_mlflow.clips import CLIPS
 from lossacc_mlflow.records import FigureBounds, FigurePair, FiguresReport
-from lossacc_mlflow.render.format import interval, one_line, p_value, shorten
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.render.format import interval, one_line, shorten
+from lossacc_mlflow.wording import number, p_value, percent
 
 __all__ = ["FigureSentences", "figure_sentences", "focus", "model_name"]
 

@@ -12,7 +12,6 @@ __all__ = [
     "interval",
     "metric_words",
     "one_line",
-    "p_value",
     "quantity",
     "score",
     "sentence",
@@ -122,19 +121,6 @@ def interval(low: float, high: float, unit: str = "") -> str:
     start = percent(low) if unit == "fraction" else number(low)
     end = quantity(high, unit)
     return end if start == number(high) or start == end else f"{start} to {end}"
-
-
-def p_value(value: float | None) -> str:
-    """Write a p-value.
-
-    Examples
-    --------
-    >>> p_value(0.0312), p_value(1e-9), p_value(None)
-    ('p = 0.031', 'p < 0.001', 'p n/a')
-    """
-    if value is None or isnan(value):
-        return f"p {NOT_KNOWN}"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def step_words(step: float | None, unit: str | None = None) -> str:

@@ -12,9 +12,9 @@ from lossacc_mlflow.records import (
     PairedComparison,
     Split,
 )
-from lossacc_mlflow.render.format import metric_words, p_value, score, shorten, signed, step_words
+from lossacc_mlflow.render.format import metric_words, score, shorten, signed, step_words
 from lossacc_mlflow.render.words import DISCREPANCIES, GROUPS, VERDICTS
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, p_value, percent
 
 __all__ = [
     "COMPARISON_COLUMNS",

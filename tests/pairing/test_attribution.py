@@ -1,5 +1,6 @@
 """The difference of two losses is attributed exactly, tested on its level, and told in words."""
 
+import re
 from dataclasses import replace
 from math import nan
 
@@ -229,3 +230,28 @@ def test_a_sample_of_weight_two_counts_as_two() -> None:
     assert_allclose([g.contribution for g in weighted.groups], [g.contribution for g in often.groups], atol=1e-12)
     with pytest.raises(PredictionsError, match="different sample weights"):
         compare_samples(replace(first, sample_weight=weight.astype(float)), second)
+
+
+def test_no_p_value_is_nothing() -> None:
+    """Of so many answers that only one model gives right, the exact p value underflows to 0."""
+    truth = np.zeros(3000, dtype=int)
+    right, wrong = np.full((3000, 2), [0.9, 0.1]), np.full((3000, 2), [0.2, 0.8])
+    right[::2] = [0.8, 0.2]
+    pair = compare_predictions(truth, right, wrong)
+    assert pair.mcnemar_p == 0
+    assert "(exact McNemar p < 0.001)" in pair.explanation
+    assert "(paired t p < 0.001)" in pair.explanation
+    assert not re.search(r"p = 0(?!\.)|p = \S*e-", pair.explanation)
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_an_order_that_no_temperature_changes_is_held_against_accuracy(sure: bool) -> None:
+    """A calibrated model and one with noise in its logits: more is right, and the loss is lower."""
+    rng = np.random.default_rng(0)
+    z = 3 * rng.standard_normal(3000)
+    truth = (rng.random(3000) < 1 / (1 + np.exp(-z))).astype(int)
+    a, b = 1 / (1 + np.exp(-z)), np.full(3000, 0.5 + 0.1 * (truth.mean() > 0.5))
+    pair = compare_predictions(truth, a, b) if sure else compare_predictions(truth, b, a)
+    assert pair.explanation.endswith(
+        "it is not a matter of temperature, and the order by loss still agrees with accuracy."
+    )
