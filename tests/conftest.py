@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,11 @@ from urllib.request import urlopen
 
 import pytest
 from mlflow import MlflowClient
+
+from lossacc_mlflow.records import Artifact
+from lossacc_mlflow.store.artifacts import open_artifacts
+from lossacc_mlflow.store.connection import connect
+from lossacc_mlflow.store.lookup import fetch_run
 
 START_SECONDS = 90
 
@@ -128,3 +133,10 @@ def http_store(server: Server, request: pytest.FixtureRequest) -> Tracking:
 def tracking(request: pytest.FixtureRequest) -> Tracking:
     store: Tracking = request.getfixturevalue(request.param)
     return store
+
+
+def log_artifacts(run_id: str, artifacts: Iterable[Artifact], *, tracking_uri: str | None = None) -> None:
+    """Put files into a run, as our own writers do."""
+    connection = connect(tracking_uri)
+    files = {artifact.path: artifact.body for artifact in artifacts}
+    open_artifacts(connection, fetch_run(connection, run_id)).write(files)

@@ -19,7 +19,7 @@ from lossacc_mlflow.errors import InputError, UnknownRunError
 from lossacc_mlflow.records import Artifact
 from lossacc_mlflow.render import render_text
 from tests.builders import falling
-from tests.conftest import Tracking
+from tests.conftest import Tracking, log_artifacts
 
 _CURVES = {
     "train_loss": falling(40, 2.0, 0.02),
@@ -206,7 +206,7 @@ def test_logging_needs_a_run_and_known_keys(here: Tracking) -> None:
 
 def test_a_damaged_artifact_does_not_stop_a_diagnosis(here: Tracking) -> None:
     run_id = _train(here)
-    store.log_artifacts(run_id, [Artifact("lossacc/predictions/validation.parquet", b"no parquet")])
+    log_artifacts(run_id, [Artifact("lossacc/predictions/validation.parquet", b"no parquet")])
     diagnosis = lossacc_mlflow.diagnose(run_id, write=True)
     assert diagnosis.verdict == "loss_overfitting"
     assert "validation.parquet" in diagnosis.run.warnings[0]

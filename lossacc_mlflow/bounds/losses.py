@@ -1,5 +1,6 @@
 """What one sample can cost when it is answered rightly and when it is answered wrongly, by loss."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import erf, exp, inf, isinf, isnan, log, nan, pi, sqrt
@@ -36,7 +37,7 @@ class SampleRanges:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(ABC):
     """A loss of one sample, with what is known of it; subclasses are the losses.
 
     ``n_classes`` is None where what is asked must hold for every number of classes from two upwards.
@@ -55,9 +56,9 @@ class Loss:
         """How this loss is named, its parameters included."""
         return self.name
 
+    @abstractmethod
     def ranges(self, n_classes: int | None, clip: float) -> SampleRanges:
         """Tight ranges of one sample, with probabilities clipped at ``clip`` (0: not at all)."""
-        raise NotImplementedError
 
     def calibrated(self, accuracy: FloatArray, n_classes: int | None) -> tuple[FloatArray, FloatArray]:  # noqa: ARG002
         """Lowest and highest expected loss of a calibrated model; NaN where there is none, or none is known."""

@@ -18,12 +18,13 @@ __all__ = ["clip_strip_height", "draw_clip_strip", "group_clips"]
 _HEIGHT, _AXIS, _LANE, _DOT, _GAP = 150, 52, 24, 40, 18
 _LEFT, _RIGHT = 82, 40
 _SAME = 0.005
-"""Losses nearer than this, as a fraction, are one dot."""
+"""Where all losses are nearer than this, as a fraction, the clip changes nothing that is worth showing."""
 
 
 def clip_strip_height(summary: PredictionSummary) -> int:
     """Height in pixels that the strip takes; 0 where every clip gives the same loss."""
-    return _HEIGHT if len(group_clips(summary)) > 1 else 0
+    losses = [clip.log_loss for clip in summary.loss_by_clip]
+    return _HEIGHT if losses and max(losses) > min(losses) * (1 + _SAME) else 0
 
 
 def group_clips(summary: PredictionSummary) -> list[tuple[str, float]]:
@@ -40,7 +41,7 @@ def group_clips(summary: PredictionSummary) -> list[tuple[str, float]]:
     """
     groups: list[tuple[list[str], float]] = []
     for clip in sorted(summary.loss_by_clip, key=lambda c: c.log_loss):
-        if groups and (clip.log_loss == groups[-1][1] or clip.log_loss <= groups[-1][1] * (1 + _SAME)):
+        if groups and number(clip.log_loss) == number(groups[-1][1]):
             groups[-1][0].append(clean(clip.name, 24))
         else:
             groups.append(([clean(clip.name, 24)], clip.log_loss))
@@ -77,7 +78,7 @@ def _write_lane(
     """Write every second group above or below the dots; the loss that is written everywhere else is bold."""
     box, (width, height) = axes.get_window_extent(), figure.bbox.size
     texts = [f"{names}  {number(loss)}" for names, loss in groups]
-    weights = ["bold" if abs(loss - used) <= _SAME * abs(used) else "normal" for _, loss in groups]
+    weights = ["bold" if number(loss) == number(used) else "normal" for _, loss in groups]
     sizes = [text_size(figure, text, weight=weight)[0] for text, weight in zip(texts, weights, strict=True)]
     at = [float(axes.transData.transform((place, 0))[0]) for place in places]
     centres = spread(at, [size + _GAP for size in sizes], 16, width - 12)

@@ -18,7 +18,6 @@ from lossacc_mlflow.store.summaries import decode_regression_summary, decode_sum
 from lossacc_mlflow.store.writing import (
     COMPARISON_NAME,
     comparison_run_id,
-    log_artifacts,
     log_points,
     set_tags,
     write_update,
@@ -41,7 +40,6 @@ __all__ = [
     "find_run_ids",
     "keep_predictions",
     "keep_regression",
-    "log_artifacts",
     "log_points",
     "read_run",
     "read_runs",

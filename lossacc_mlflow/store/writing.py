@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import isnan, nan
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.keys import OWN_PREFIX
-from lossacc_mlflow.records import Artifact, RunData, RunUpdate
+from lossacc_mlflow.records import RunData, RunUpdate
 from lossacc_mlflow.store.artifacts import grid_images, open_artifacts
 from lossacc_mlflow.store.connection import Connection, connect, translated
 from lossacc_mlflow.store.histories import decoded
@@ -23,7 +23,6 @@ __all__ = [
     "COMPARISON_NAME",
     "changed_metrics",
     "comparison_run_id",
-    "log_artifacts",
     "log_points",
     "set_tags",
     "write_update",
@@ -204,27 +203,6 @@ def log_points(
     ):
         for start in range(0, len(metrics), _BATCH):
             connection.client.log_batch(run_id, metrics=metrics[start : start + _BATCH], synchronous=True)
-
-
-def log_artifacts(run_id: str, artifacts: Iterable[Artifact], *, tracking_uri: str | None = None) -> None:
-    """Write files to a run, over those of the same path.
-
-    Parameters
-    ----------
-    run_id : str
-    artifacts : iterable of Artifact
-    tracking_uri : str, optional
-
-    Raises
-    ------
-    UnknownRunError
-        If there is no such run, or it was deleted.
-    StoreError
-        If the store cannot be reached, or refuses.
-    """
-    connection = connect(tracking_uri)
-    run = fetch_run(connection, run_id)
-    open_artifacts(connection, run).write({artifact.path: artifact.body for artifact in artifacts})
 
 
 def _wanted_tags(current: Mapping[str, str], update: RunUpdate) -> dict[str, str]:

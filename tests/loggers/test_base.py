@@ -12,9 +12,9 @@ import pytest
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.errors import InputError, PredictionsError, StoreError
 from lossacc_mlflow.records import Artifact, Split
-from lossacc_mlflow.store import clean_run, keeping, log_artifacts, log_points, read_run
+from lossacc_mlflow.store import clean_run, keeping, log_points, read_run
 from lossacc_mlflow.store.artifacts import RunArtifacts
-from tests.conftest import Tracking
+from tests.conftest import Tracking, log_artifacts
 
 RNG = np.random.default_rng(0)
 TARGET = RNG.gamma(2.0, 3.0, 200)

@@ -18,12 +18,11 @@ from lossacc_mlflow.store import (
     experiment_name,
     find_run_ids,
     histories,
-    log_artifacts,
     log_points,
     read_run,
     read_runs,
 )
-from tests.conftest import Tracking
+from tests.conftest import Tracking, log_artifacts
 
 from .test_codec import make_samples
 from .test_summaries import make_summary

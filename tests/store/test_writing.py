@@ -15,14 +15,13 @@ from lossacc_mlflow.store import (
     clean_experiment,
     clean_run,
     comparison_run_id,
-    log_artifacts,
     log_points,
     read_run,
     set_tags,
     write_update,
 )
 from lossacc_mlflow.store.tags import merge_note, merge_tables
-from tests.conftest import Tracking
+from tests.conftest import Tracking, log_artifacts
 
 
 def png(color: int) -> bytes:
