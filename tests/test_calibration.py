@@ -1,4 +1,6 @@
-"""Temperature and the expected ECE, against scikit-learn, scipy and simulation."""
+"""Temperature and the expected ECE, against scikit-learn, scipy, probmetrics and simulation."""
+
+import warnings
 
 import numpy as np
 import pytest
@@ -39,6 +41,42 @@ def test_temperature_is_the_minimum_that_scipy_finds(sharpness: float) -> None:
     oracle = minimize_scalar(loss_at, bounds=(-4, 4), method="bounded", options={"xatol": 1e-7})
     assert_allclose(fit_temperature(log_proba, truth), np.exp(oracle.x), rtol=1e-4)
     assert_allclose(fit_temperature(log_proba, truth), sharpness, rtol=0.1)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n_classes", "sharpness"), [(2, 2.0), (5, 0.5), (100, 1.5)])
+def test_temperature_is_that_of_probmetrics(n_classes: int, sharpness: float, dtype: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit, as it is imported there, is deprecated
+        from probmetrics.calibrators import TemperatureScalingCalibrator  # noqa: PLC0415  (only where it is installed)
+
+    truth, log_proba = _sample(7, n_classes=n_classes, sharpness=sharpness)
+    proba = np.exp(log_proba).astype(dtype)
+    oracle = TemperatureScalingCalibrator().fit(proba, truth)
+    fitted = summarize_predictions(truth, proba).temperature
+    assert fitted is not None
+    assert_allclose(fitted, 1 / oracle.invtemp_, rtol=1e-4)
+    assert_allclose(fitted, sharpness, rtol=0.1)
+
+
+@pytest.mark.torch
+def test_calibration_and_refinement_are_those_of_probmetrics() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch  # noqa: PLC0415
+        from probmetrics.metrics import Metrics  # noqa: PLC0415
+
+        truth, log_proba = _sample(8, n=10_000, sharpness=2.0)
+        proba = np.exp(log_proba)
+        names = ["calib-err_logloss_ts-mix_cv-5", "refinement_logloss_ts-mix_cv-5"]
+        found = Metrics.from_names(names).compute_all_from_labels_probs(torch.tensor(truth), torch.tensor(proba))
+    calibration, refinement = (float(found[name]) for name in names)
+    summary = summarize_predictions(truth, proba)
+    # Their folds are others, and they mix a little of the base rate into what they calibrate.
+    assert calibration > 0.1
+    assert summary.calibration_loss == pytest.approx(calibration, abs=1e-3)
+    assert summary.refinement_loss == pytest.approx(refinement, abs=1e-3)
 
 
 def test_temperature_stays_within_its_bounds() -> None:

@@ -1,5 +1,6 @@
 """Summaries agree with scikit-learn and with the definitions, and refuse what is no prediction."""
 
+from inspect import signature
 from math import isnan
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, f1_score, log_loss
 
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.predictions import N_BINS, judge_predictions, make_predictions, summarize_predictions
@@ -32,6 +33,20 @@ def test_scores_are_scikit_learns(dtype: type) -> None:
     assert_allclose(summary.f1_macro, f1_score(truth, predicted, average="macro"), rtol=1e-12)
     one_hot = np.eye(4)[truth]
     assert_allclose(summary.brier, ((proba - one_hot) ** 2).sum(axis=1).mean(), rtol=1e-6)
+
+
+@pytest.mark.skipif(
+    "scale_by_half" not in signature(brier_score_loss).parameters,
+    reason="this scikit-learn has the Brier score of two classes only",
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_classes", [2, 4, 100])
+def test_brier_score_is_scikit_learns(n_classes: int, dtype: type) -> None:
+    truth, proba = _random(6, n_classes=n_classes)
+    proba = proba.astype(dtype)
+    expected = brier_score_loss(truth, proba, labels=range(n_classes), scale_by_half=False)
+    brier = summarize_predictions(truth, proba, temperature=False).brier
+    assert_allclose(brier, expected, rtol=1e-12 if dtype is np.float64 else 1e-6)
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 80), n_classes=st.integers(2, 6))
