@@ -84,7 +84,7 @@ def is_reversed(a: ComparisonRow, b: ComparisonRow) -> bool:
 
 
 def _knows_validation(run: RunData) -> bool:
-    return "validation" in run.predictions or any(c.split == "validation" for c in run.curves)
+    return "validation" in (*run.predictions, *run.regressions) or any(c.split == "validation" for c in run.curves)
 
 
 def _labels(diagnoses: Sequence[Diagnosis]) -> Mapping[str, str]:
@@ -113,12 +113,12 @@ def _row(diagnosis: Diagnosis, label: str, split: Split) -> ComparisonRow:
 
 def _final_figures(run: RunData, label: str, split: Split) -> ComparisonRow:
     """A row with the figures of one split: of the predictions where they are known, else the last ones logged."""
-    summary = run.predictions.get(split)
+    summary, numbers = run.predictions.get(split), run.regressions.get(split)
     quality, loss = quality_curve(run, split), loss_curve(run, split)
     row = ComparisonRow(
         run_id=run.run_id,
         name=label,
-        split=split if summary is not None or quality is not None or loss is not None else None,
+        split=None if all(known is None for known in (summary, numbers, quality, loss)) else split,
         accuracy=float(quality.value[-1]) if quality is not None and len(quality) else None,
         loss=float(loss.value[-1]) if loss is not None and len(loss) else None,
         loss_name="" if loss is None else loss.metric.name,
@@ -133,6 +133,9 @@ def _final_figures(run: RunData, label: str, split: Split) -> ComparisonRow:
         findings=(),
         quality_name="accuracy" if quality is None else quality.metric.name,
     )
+    if summary is None and numbers is not None:
+        r2 = numbers.r2 if isfinite(numbers.r2) else None
+        return replace(row, accuracy=r2, quality_name="r2", loss=numbers.mse, loss_name="mean_squared_error")
     if summary is None:
         return row
     return replace(

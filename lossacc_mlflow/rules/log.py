@@ -3,15 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 import numpy as np
 
 from lossacc_mlflow.curves import ACCURACY_METRICS, held_out_split, loss_curve, quality_curve
 from lossacc_mlflow.records import Curve, Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.base import JUDGED_SPLITS, Rule
 from lossacc_mlflow.rules.observation import MAX_FRACTION, MAX_PERCENT, MAX_STEP_RATIO, chance_level, is_in_percent
-from lossacc_mlflow.wording import number
+from lossacc_mlflow.wording import number, percent
 
 __all__ = ["AccuracyOutOfRange", "MissingCurve", "StepsDoNotMatch"]
 
@@ -150,7 +151,7 @@ class MissingCurve(Rule):
 
     How it is detected: train loss, validation loss, train accuracy and validation accuracy (R² in a regression) are
     looked up under every known spelling; one without a finite value counts as missing. Where only a test split was
-    logged, it stands for validation.
+    logged, it stands for validation. Where all four are missing, what predictions tell is said first.
 
     Why it matters: overfitting shows in validation curves only, and a disagreement of loss and accuracy only where
     both are known on the same split. What is not logged cannot be judged, and is not called healthy.
@@ -172,26 +173,46 @@ class MissingCurve(Rule):
     def check(self, run: RunData) -> Finding:
         """Look up the four curves that the other rules need."""
         held_out = held_out_split(run)
+        quality, key = ("R²", "val_r2") if run.regressions and not run.predictions else ("accuracy", "val_accuracy")
         wanted: dict[str, Curve | None] = {
             "train loss": loss_curve(run, "train"),
             f"{held_out} loss": loss_curve(run, held_out),
-            "train accuracy": quality_curve(run, "train"),
-            f"{held_out} accuracy": quality_curve(run, held_out),
+            f"train {quality}": quality_curve(run, "train"),
+            f"{held_out} {quality}": quality_curve(run, held_out),
         }
         missing = [name for name, curve in wanted.items() if _n_finite(curve) < self.min_points]
         evidence = [Evidence("missing_curves", len(missing), 0)]
         if not missing:
-            return self.clear(f"Loss and accuracy of train and {held_out} are there.", evidence)
+            return self.clear(f"Loss and {quality} of train and {held_out} are there.", evidence)
         seen = [f"{c.key or c.metric.name} ({_say_points(c)})" for c in run.curves]
         others = [*run.other_keys[:10], *(["..."] if len(run.other_keys) > 10 else [])]
+        known = _say_predictions(run) if len(missing) == len(wanted) else None
         message = f"No {', no '.join(missing)}. There is {', '.join(seen) if seen else 'no curve'}"
         message += f"; not understood: {', '.join(others)}." if others else "."
+        if known is not None:
+            message = f"{known}; what was logged does not suffice to judge the course of the training. {message}"
         return self.flagged(
             message,
             evidence,
-            "Log it under a key such as 'val_loss' or 'val_accuracy', or map yours with "
+            f"Log it under a key such as 'val_loss' or '{key}', or map yours with "
             f"--key '{_likely_key(run.other_keys)}=validation:log_loss'.",
         )
+
+
+def _say_predictions(run: RunData) -> str | None:
+    """What the predictions say of the finished model, of the split that tells most."""
+    for split in (*JUDGED_SPLITS, "train"):
+        if split in run.predictions:
+            of = run.predictions[split]
+            figures = f"Accuracy {percent(of.accuracy)} and log loss {number(of.log_loss)}"
+            return f"{figures} on {of.n_samples:,} {split} samples"
+        if split in run.regressions:
+            numbers = run.regressions[split]
+            error = f"RMSE is {percent(numbers.rmse_over_sd, 0)} of the target's standard deviation"
+            if not isfinite(numbers.rmse_over_sd):
+                error = f"RMSE is {number(numbers.rmse)}"
+            return f"R² {number(numbers.r2)} on {numbers.n_samples:,} {split} samples ({error})"
+    return None
 
 
 def _largest(curve: Curve) -> float:

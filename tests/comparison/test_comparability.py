@@ -1,6 +1,7 @@
 """CMP003 names the runs that were judged on something else."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from lossacc_mlflow.comparison import NotComparable
 from lossacc_mlflow.records import RegressionSummary, RunData
+from lossacc_mlflow.regression import summarize_regression
 from tests.comparison.builders import compared, named_run, predicting_run
 
 _CURVES = {"val_accuracy": [0.8], "val_log_loss": [0.5]}
@@ -39,7 +41,7 @@ def _regression(sd: float) -> RegressionSummary:
 )
 def test_what_differs_from_most_others(usual: Mapping[str, Any], odd: Mapping[str, Any], reason: str) -> None:
     runs = [named_run("a", _CURVES, **usual), named_run("b", _CURVES, **odd), named_run("c", _CURVES, **usual)]
-    comparison = compared([*runs, named_run("unknown", _CURVES)], NotComparable())
+    comparison = compared([*runs, named_run("unknown", {"val_loss": [0.5]})], NotComparable())
     (found,) = comparison.findings
     assert found.status == "flagged"
     assert f"'b' ({reason}" in found.message
@@ -66,6 +68,27 @@ def test_another_loss_and_another_quality() -> None:
 def test_ratio_of_the_targets(sd: float, status: str) -> None:
     runs = [named_run(str(s), _CURVES, regressions={"validation": _regression(s)}) for s in (1.0, sd)]
     assert compared(runs, NotComparable()).findings[0].status == status
+
+
+def test_predicted_numbers_fill_the_rows_of_runs_without_curves() -> None:
+    """The same model for a target in two units: R² is the same, and the losses are not comparable."""
+    y_true = np.random.default_rng(0).random(200)
+    y_pred = y_true + 0.1 * np.sin(np.arange(200))
+    numbers = {name: summarize_regression(scale * y_true, scale * y_pred) for name, scale in (("a", 1), ("b", 255))}
+    runs = [named_run(name, {}, regressions={"validation": summary}) for name, summary in numbers.items()]
+    comparison = compared(runs, NotComparable())
+    for row in comparison.rows:
+        summary = numbers[row.name]
+        assert (row.split, row.quality_name, row.loss_name) == ("validation", "r2", "mean_squared_error")
+        assert (row.accuracy, row.loss) == (summary.r2, summary.mse)
+    assert numbers["b"].mse == pytest.approx(255**2 * numbers["a"].mse)
+    assert comparison.findings[0].status == "flagged"
+    only_test = named_run("c", {}, regressions={"test": numbers["a"]})
+    assert compared([only_test], NotComparable()).rows[0].split == "test"
+    constant = replace(numbers["a"], r2=float("nan"))
+    assert (
+        compared([named_run("d", {}, regressions={"validation": constant})], NotComparable()).rows[0].accuracy is None
+    )
 
 
 def test_the_same_samples_in_another_order_are_comparable() -> None:

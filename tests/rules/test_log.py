@@ -1,12 +1,19 @@
 """LOG rules fire just above their thresholds, are quiet just below, and do not guess."""
 
+from dataclasses import replace
+from math import nan
+
 import numpy as np
 import pytest
 
+from lossacc_mlflow.pipeline import judge
 from lossacc_mlflow.records import Curve, RunData
+from lossacc_mlflow.regression import summarize_regression
 from lossacc_mlflow.rules.log import AccuracyOutOfRange, MissingCurve, StepsDoNotMatch
 from lossacc_mlflow.rules.observation import observe
+from lossacc_mlflow.wording import number, percent
 from tests.builders import falling, make_curve, make_run
+from tests.rules.summaries import tempered_summary
 
 
 def test_accuracy_in_percent() -> None:
@@ -64,6 +71,30 @@ def test_missing_curves_are_named_and_so_is_what_was_seen() -> None:
     assert "'log_loss_B=validation:log_loss'" in MissingCurve().check(named).advice
     full = {key: [0.5] for key in ("train_loss", "val_loss", "train_accuracy", "val_accuracy")}
     assert MissingCurve().check(make_run(full)).status == "clear"
+
+
+def test_what_predictions_tell_comes_before_what_is_missing() -> None:
+    rng = np.random.default_rng(0)
+    y_true = 10 + 2 * rng.standard_normal(442)
+    numbers = summarize_regression(y_true, y_true + 0.48 * rng.standard_normal(442))
+    run = make_run(regressions={"validation": numbers}, n_validation=442)
+    diagnosis = judge(run)
+    assert diagnosis.verdict == "not_enough_information"
+    assert diagnosis.headline.startswith(
+        f"R² {number(numbers.r2)} on 442 validation samples (RMSE is {percent(numbers.rmse_over_sd, 0)} of the "
+        "target's standard deviation); what was logged does not suffice to judge the course of the "
+        "training. No train loss, "
+    )
+    assert "no validation R²" in diagnosis.headline
+    assert "'val_r2'" in MissingCurve().check(run).advice
+    constant = make_run(regressions={"test": replace(numbers, r2=nan, rmse_over_sd=nan, rmse=0.5)})
+    assert MissingCurve().check(constant).message.startswith("R² n/a on 442 test samples (RMSE is 0.500); ")
+    classes = tempered_summary(1.0)
+    said = judge(make_run(predictions={"validation": classes})).headline
+    figures = f"Accuracy {percent(classes.accuracy)} and log loss {number(classes.log_loss)}"
+    assert said.startswith(f"{figures} on 4,000 validation samples; what was logged does not suffice")
+    partly = make_run({"train_loss": falling(5)}, predictions={"validation": classes})
+    assert MissingCurve().check(partly).message.startswith("No validation loss, ")
 
 
 def test_a_curve_without_a_finite_value_is_missing() -> None:
