@@ -81,11 +81,16 @@ class SuspectedLabelErrors(Rule):
 
     How it is detected: confident learning (cleanlab) suspects the labels of at least ``min_count`` samples and of at
     most ``max_fraction`` of all, and they carry at least ``min_share`` of the loss. Where more are suspected, the model
-    is the likelier culprit. So it is where fewer than ``min_sure`` of the suspected are among the surer half of the
-    answers: a label goes wrong whether or not the model is sure, while its own mistakes are seldom those that it is
-    surest of. (Of four public test sets at most 21 % of the suspected were among the surer half; 29 % or more once one
-    label in 20 had been replaced.) And the model must have learned: its balanced accuracy gains at least ``min_gain``
-    of what an equal share leaves.
+    is the likelier culprit. So it is where fewer than ``min_sure_count`` of the suspected are among the surer half of
+    the answers, or where these are less than ``min_sure`` of all wrong answers: a label goes wrong whether or not the
+    model is sure, while its own mistakes are seldom those that it is surest of. And the model must have learned: its
+    balanced accuracy gains at least ``min_gain`` of what an equal share leaves.
+
+    What to expect of it: of 220 scikit-learn models of generated data and small public sets whose labels were right,
+    9 were flagged, 6 of them single decision trees. With one label in 20 replaced at random it flags 4 in 10; 8 in 10
+    where at least half of the suspected labels were replaced ones, as with a model that makes few mistakes of its own.
+    Of four public test sets (20 Newsgroups, IMDB, MNIST, CIFAR-10 by a wide residual network) none is flagged, and
+    each is once one label in 20 is replaced. A model with many errors of its own cannot tell.
 
     Why it matters: the model is charged for answers that may be right. Loss and accuracy are then a statement about the
     labels, and the loss more so: a sure answer against a wrong label is the most expensive sample there is.
@@ -107,8 +112,10 @@ class SuspectedLabelErrors(Rule):
         Largest share of all samples.
     min_share : float
         Least share of the loss.
+    min_sure_count : int
+        Least number of suspected samples among the surer half of the answers.
     min_sure : float
-        Least share of the suspected that is among the surer half of the answers.
+        Least share of them in all wrong answers.
     min_gain : float
         Balanced accuracy above an equal share, as a share of what is left to gain.
     """
@@ -119,8 +126,9 @@ class SuspectedLabelErrors(Rule):
     min_count: int = 5
     max_fraction: float = 0.20
     min_share: float = 0.10
-    min_sure: float = 0.25
-    min_gain: float = 0.25
+    min_sure_count: int = 10
+    min_sure: float = 0.20
+    min_gain: float = 0.70
 
     def check(self, run: RunData) -> Finding:
         """Ask how many labels are suspected, and what their samples carry."""
@@ -138,10 +146,14 @@ class SuspectedLabelErrors(Rule):
             Evidence("fraction_of_samples", count / n, self.max_fraction, "fraction"),
             Evidence("loss_share_label_issues", carried, self.min_share, "fraction"),
         ]
-        sure = None if summary.n_sure_label_issues is None else summary.n_sure_label_issues / max(count, 1)
-        gain = _gain(summary)
+        gain, n_sure = _gain(summary), summary.n_sure_label_issues
+        wrong = max(1, round((1 - summary.accuracy) * n))
+        if n_sure is not None:
+            evidence += [
+                Evidence("n_sure_label_issues", n_sure, self.min_sure_count, "samples"),
+                Evidence("sure_label_issues", n_sure / wrong, self.min_sure, "fraction"),
+            ]
         evidence += [
-            *([] if sure is None else [Evidence("sure_label_issues", sure, self.min_sure, "fraction")]),
             Evidence("gain_in_balanced_accuracy", gain, self.min_gain, "fraction"),
         ]
         suspected = f"The labels of {count:,} of {n:,} {split} samples ({percent(count / n)}) are suspected"
@@ -152,15 +164,16 @@ class SuspectedLabelErrors(Rule):
             return self.clear(f"{suspected}; they carry {cost}.", evidence, split=split)
         if gain < self.min_gain:
             return self.clear(
-                f"{suspected}, by a model that has hardly learned: its balanced accuracy is "
+                f"{suspected}, by a model with too many errors of its own to tell: its balanced accuracy is "
                 f"{percent(summary.balanced_accuracy)}.",
                 evidence,
                 split=split,
             )
-        if sure is not None and sure < self.min_sure:
+        if n_sure is not None and (n_sure < self.min_sure_count or n_sure < self.min_sure * wrong):
             return self.clear(
-                f"{suspected}, and they carry {cost}; but only {percent(sure, 0)} of them are among the surer half of "
-                "the answers, where wrong labels would be as frequent as elsewhere: the model is the likelier culprit.",
+                f"{suspected}, and they carry {cost}; but only {n_sure:,} of them are among the surer half of the "
+                f"answers, {percent(n_sure / wrong, 0)} of the {wrong:,} wrong answers, where wrong labels would be as "
+                "frequent as elsewhere: the model is the likelier culprit.",
                 evidence,
                 split=split,
             )
