@@ -7,6 +7,7 @@ from typing import ClassVar
 from lossacc_mlflow.curves import held_out_split
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData, Split
 from lossacc_mlflow.rules.base import Rule, judged_predictions
+from lossacc_mlflow.rules.chance import balanced_accuracy_sd, equal_share
 from lossacc_mlflow.rules.observation import observe
 from lossacc_mlflow.wording import number, percent, quote
 
@@ -65,10 +66,9 @@ class MajorityAccuracy(Rule):
 
     def _check_predictions(self, split: Split, summary: PredictionSummary) -> Finding:
         accuracy, majority, balanced = summary.accuracy, summary.majority_accuracy, summary.balanced_accuracy
-        present = [c for c in summary.classes if c.n_samples]
-        equal = 1 / (len(present) or summary.n_classes)
+        equal = equal_share(summary)
         limit = majority + self.z * _accuracy_sd(summary)
-        balanced_limit = equal + max(self.min_gain, self.z * _balanced_sd(summary))
+        balanced_limit = equal + max(self.min_gain, self.z * balanced_accuracy_sd(summary))
         evidence = [
             Evidence("majority_accuracy", majority, equal + self.min_imbalance, "fraction"),
             Evidence("accuracy", accuracy, limit, "fraction"),
@@ -141,18 +141,6 @@ def _accuracy_sd(summary: PredictionSummary) -> float:
         return sqrt(summary.majority_accuracy * (1 - summary.majority_accuracy) / summary.n_samples)
     largest = max(summary.classes, key=lambda c: c.n_samples)
     return sqrt(summary.n_samples - largest.n_predicted) / summary.n_samples
-
-
-def _balanced_sd(summary: PredictionSummary) -> float:
-    """Standard deviation of the balanced accuracy of answers that are given without looking."""
-    present = [c for c in summary.classes if c.n_samples]
-    if not present:
-        # How many samples each class has is not known: equal shares of what the largest leaves.
-        n, k, majority = summary.n_samples, summary.n_classes, summary.majority_accuracy
-        return sqrt((1 / majority + (k - 1) ** 2 / max(1 - majority, 1 / n)) / (4 * n)) / k
-    answered = [c.n_predicted / summary.n_samples for c in present]
-    variance = sum(a * (1 - a) / c.n_samples for a, c in zip(answered, present, strict=True))
-    return sqrt(variance) / len(present)
 
 
 def _never_answered(summary: PredictionSummary) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from lossacc_mlflow.records import Evidence, Finding, Level, PredictionSummary, RunData
 from lossacc_mlflow.rules.base import NEEDS_PREDICTIONS, Rule, judged_predictions
+from lossacc_mlflow.rules.chance import equal_share
 from lossacc_mlflow.wording import number, percent
 
 __all__ = ["FewHugeErrors", "LossHangsOnClip", "SuspectedLabelErrors"]
@@ -200,7 +201,7 @@ class SuspectedLabelErrors(Rule):
 
 def _gain(summary: PredictionSummary) -> float:
     """What the balanced accuracy has gained of what answering without looking leaves."""
-    equal = 1 / (sum(c.n_samples > 0 for c in summary.classes) or max(summary.n_classes, 2))
+    equal = equal_share(summary)
     return (summary.balanced_accuracy - equal) / (1 - equal) if equal < 1 else 0.0
 
 

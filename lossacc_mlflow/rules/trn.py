@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log, sqrt
+from math import isfinite, log, sqrt
 from typing import ClassVar
 
 import numpy as np
 
 from lossacc_mlflow.records import Evidence, Finding, Level, RunData
-from lossacc_mlflow.rules.base import Rule
+from lossacc_mlflow.rules.base import Rule, judged_predictions
+from lossacc_mlflow.rules.chance import balanced_accuracy_sd, equal_share
 from lossacc_mlflow.rules.cost import cost_since_best, steps_since
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.smoothing import CurveShape
@@ -84,6 +85,12 @@ class NotLearning(Rule):
     accuracy never gets ``min_gain`` above where it started. Losses that are the same at every step say the same,
     whatever is known of chance.
 
+    Where validation or test predictions are known, they have the last word: a model has learned whose balanced
+    accuracy exceeds an equal share by ``min_gain`` and ``z`` standard errors, though its accuracy is below the share of
+    the largest class, as that of a model with weighted classes may be. So has one whose log loss is below that of the
+    class shares by ``min_skill`` of it, and by more than chance gives once in exp(``min_evidence``) times (a likelihood
+    ratio of n samples above exp(``min_evidence``)).
+
     Why it matters: 90 % accuracy is nothing where 90 % of the samples are of one class, and no other figure of such
     a run means anything.
 
@@ -94,7 +101,7 @@ class NotLearning(Rule):
     ----------
     min_gain, min_gain_unknown_n, z, max_share_of_uniform, max_penalty_left : float
         See above.
-    max_share_of_one_value, max_median, min_fall, min_fall_flat : float
+    max_share_of_one_value, max_median, min_fall, min_fall_flat, min_skill, min_evidence : float
         See above.
     """
 
@@ -110,10 +117,40 @@ class NotLearning(Rule):
     max_median: float = 0.6
     min_fall: float = 0.10
     min_fall_flat: float = 0.25
+    min_skill: float = 0.05
+    min_evidence: float = 6.6
 
     def check(self, run: RunData) -> Finding:
         """Compare with the chance level where it is known, else ask whether anything moved."""
         seen = observe(run)
+        found = self._check_curves(run, seen)
+        return found if found.status != "flagged" or self._stands_still(seen) else self._have_learned(run) or found
+
+    def _have_learned(self, run: RunData) -> Finding | None:
+        """What the predictions say against a model at chance; None where they say nothing."""
+        judged = judged_predictions(run, "balanced_accuracy")
+        if judged is None:
+            return None
+        split, summary = judged
+        equal, balanced = equal_share(summary), summary.balanced_accuracy
+        limit = equal + max(self.min_gain, self.z * balanced_accuracy_sd(summary))
+        by_loss = summary.skill >= self.min_skill
+        by_loss = by_loss and summary.n_samples * (summary.prior_loss - summary.log_loss) >= self.min_evidence
+        if not (balanced >= limit or by_loss):
+            return None
+        skill = [Evidence("skill", summary.skill, self.min_skill)] if isfinite(summary.skill) else []
+        evidence = [Evidence("balanced_accuracy", balanced, limit, "fraction"), *skill]
+        gains = [
+            f"the balanced accuracy is {percent(balanced)}, where answering without looking gives {percent(equal)}"
+            if balanced >= limit
+            else "",
+            f"the log loss is {percent(summary.skill, 0)} below that of the class shares" if by_loss else "",
+        ]
+        return self.clear(
+            f"The {split} predictions get past chance: {', and '.join(filter(None, gains))}.", evidence, split=split
+        )
+
+    def _check_curves(self, run: RunData, seen: Observation) -> Finding:
         if self._stands_still(seen):
             level = 0.0 if seen.train_loss is None else seen.train_loss.end
             return self._at_chance(

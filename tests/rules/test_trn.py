@@ -1,11 +1,15 @@
 """TRN rules fire just above their thresholds, are quiet just below, and do not guess."""
 
+from dataclasses import replace
 from math import inf, log, nan
 
 import numpy as np
 import pytest
 
+from lossacc_mlflow.predictions import summarize_predictions
+from lossacc_mlflow.records import PredictionSummary
 from lossacc_mlflow.rules.trn import LateDivergence, NonFinite, NotLearning
+from lossacc_mlflow.wording import percent
 from tests.builders import falling, make_run
 
 
@@ -30,6 +34,55 @@ def test_chance_of_a_majority_with_its_standard_error(accuracy: float, status: s
     # 3 sqrt(.9 · .1 / 400) = .045
     run = make_run({"val_accuracy": [accuracy]}, n_classes=2, majority_accuracy=0.9, n_validation=400)
     assert NotLearning().check(run).status == status
+
+
+def _imbalanced(recall: float, n: int) -> PredictionSummary:
+    """Nine in ten are of one class, of which 87 in 100 are found; of the other one in ten ``recall`` is."""
+    y_true = np.repeat([0, 1], [9 * n // 10, n // 10])
+    found = np.concatenate([np.arange(9 * n // 10) < 0.87 * 9 * n // 10, np.arange(n // 10) < recall * n // 10])
+    said = np.where(found, y_true, 1 - y_true)
+    # Unsure answers: the log loss is above that of the class shares.
+    return summarize_predictions(y_true, np.where(said == 1, 0.6, 0.4))
+
+
+@pytest.mark.parametrize(
+    ("recall", "n", "status"),
+    [
+        (0.83, 2000, "clear"),
+        (0.22, 2000, "clear"),
+        (0.18, 2000, "flagged"),
+        (0.13, 2000, "flagged"),
+        (0.3, 100, "flagged"),
+    ],
+)
+def test_weighted_classes_that_cost_accuracy_are_no_chance(recall: float, n: int, status: str) -> None:
+    """Three standard errors of the balanced accuracy are 0.036 of 2,000 samples, and 0.16 of 100."""
+    summary = _imbalanced(recall, n)
+    assert summary.accuracy < summary.majority_accuracy
+    assert summary.skill < 0
+    run = make_run({"val_accuracy": [0.8, summary.accuracy]}, n_classes=2, majority_accuracy=0.9, n_validation=n)
+    assert NotLearning().check(run).status == "flagged"
+    found = NotLearning().check(replace(run, predictions={"validation": summary}))
+    assert found.status == status
+    if status == "clear":
+        said = f"the balanced accuracy is {percent(summary.balanced_accuracy)}, where answering without looking gives"
+        assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("skill", "n", "status"),
+    [(0.051, 4000, "clear"), (0.049, 4000, "flagged"), (0.2, 102, "clear"), (0.2, 100, "flagged")],
+)
+def test_a_loss_below_that_of_the_class_shares_is_learned(skill: float, n: int, status: str) -> None:
+    """Of 100 samples 0.2 of 0.325 nats are 6.5 nats in all, of 102 they are 6.6."""
+    prior = 0.325
+    summary = replace(
+        _imbalanced(0.13, 2000), n_samples=n, prior_loss=prior, log_loss=(1 - skill) * prior, skill=skill, classes=()
+    )
+    run = make_run({"val_accuracy": [0.9]}, n_classes=2, majority_accuracy=0.9, predictions={"test": summary})
+    found = NotLearning().check(run)
+    assert found.status == status
+    assert ("below that of the class shares" in found.message) == (status == "clear")
 
 
 def test_class_counts_give_the_majority() -> None:
