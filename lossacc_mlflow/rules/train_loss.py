@@ -1,7 +1,7 @@
 """LOG006: a logged loss is not the quantity that it is held against: a penalty was added, or it is a running mean."""
 
 from dataclasses import dataclass, replace
-from math import log
+from math import log, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -41,6 +41,10 @@ class TrainLossDiffers(Rule):
     Behind from the start: from the first step on, validation is better in both, in the median by more than
     ``min_gap`` in loss and ``min_accuracy_gap`` in accuracy.
 
+    Where the number n of validation samples is known, the distances must also exceed ``z`` standard errors: of the
+    accuracy sqrt(a (1 - a) / n), of the loss 1 / sqrt(n (1 - a)) of it, as of n (1 - a) errors that carry the loss
+    (their number is what varies most; what right answers cost only steadies it).
+
     Not the log loss of the predictions: those that were logged of validation (or test) data have the accuracy of the
     last step, and yet at no step of this accuracy the logged loss is their log loss, under any library's clip, to
     ``min_excess`` nats and ``min_excess_share`` of it. Then something is in the logged loss of held-out data.
@@ -67,6 +71,8 @@ class TrainLossDiffers(Rule):
         Relative distance of train and validation loss.
     min_accuracy_gap : float
         Distance of train and validation accuracy.
+    z : float
+        Standard errors of what n validation samples show.
     """
 
     code: ClassVar[str] = "LOG006"
@@ -79,6 +85,7 @@ class TrainLossDiffers(Rule):
     min_gap: float = 0.05
     min_accuracy_gap: float = 0.005
     min_excess_share: float = 0.1
+    z: float = 3.0
 
     def check(self, run: RunData) -> Finding:
         """Ask for the signs, the most telling first."""
@@ -104,7 +111,8 @@ class TrainLossDiffers(Rule):
         thinned = _choose(train, np.arange(len(train.step)))
         found = None if n_classes is None else self._above_explained(thinned, n_classes, chance_level(run) or 0.0)
         if found is None and pair is not None:
-            found = self._above_validation(*pair) or self._behind_from_start(*pair)
+            n = _n_samples(run, pair[1].split)
+            found = self._above_validation(*pair, n) or self._behind_from_start(*pair, n)
         return found or self.clear("Train and validation loss look like the same quantity.", split="train")
 
     def _not_of_predictions(self, other: OtherLoss, limit: float) -> Finding:
@@ -156,11 +164,12 @@ class TrainLossDiffers(Rule):
             step=int(train.step[half + int(np.argmax(excess > self.min_excess))]),
         )
 
-    def _above_validation(self, train: Points, validation: Points) -> Finding | None:
+    def _above_validation(self, train: Points, validation: Points, n: int | None) -> Finding | None:
         half = slice(len(train.step) // 2, None)
         above = (train.loss > validation.loss) & (train.accuracy >= validation.accuracy)
         share, gap = float(np.mean(above[half])), _median_gap(train.loss[half], validation.loss[half])
-        if not (share >= self.min_share and gap > self.min_gap):
+        limit = max(self.min_gap, self.z * _relative_error(validation.accuracy[half], n))
+        if not (share >= self.min_share and gap > limit):
             return None
         return self.flagged(
             f"'{train.loss_key}' lies above '{validation.loss_key}' ({number(float(train.loss[-1]))} against "
@@ -169,7 +178,7 @@ class TrainLossDiffers(Rule):
             "includes what the other does not (a penalty, an auxiliary loss, label smoothing, class weights), or the "
             "two are not of the same kind.",
             [
-                Evidence("train_loss_above_validation_relative", gap, self.min_gap, "fraction"),
+                Evidence("train_loss_above_validation_relative", gap, limit, "fraction"),
                 Evidence("share_of_steps", share, self.min_share, "fraction"),
             ],
             "Log the plain log loss of both, and penalties apart.",
@@ -177,11 +186,13 @@ class TrainLossDiffers(Rule):
             step=int(train.step[half][np.argmax(above[half])]),
         )
 
-    def _behind_from_start(self, train: Points, validation: Points) -> Finding | None:
+    def _behind_from_start(self, train: Points, validation: Points, n: int | None) -> Finding | None:
         behind = (train.loss > validation.loss) & (train.accuracy < validation.accuracy)
         share, gap = float(np.mean(behind)), _median_gap(train.loss, validation.loss)
         accuracy_gap = float(np.median(validation.accuracy - train.accuracy))
-        enough = share >= self.min_share and gap > self.min_gap and accuracy_gap > self.min_accuracy_gap
+        limit = max(self.min_gap, self.z * _relative_error(validation.accuracy, n))
+        accuracy_limit = max(self.min_accuracy_gap, self.z * _accuracy_error(validation.accuracy, n))
+        enough = share >= self.min_share and gap > limit and accuracy_gap > accuracy_limit
         if not (enough and behind[0]):
             return None
         return self.flagged(
@@ -189,8 +200,8 @@ class TrainLossDiffers(Rule):
             f"loss and {number(100 * accuracy_gap)} points of accuracy. Either the train figures are running means "
             "over each epoch, or taken with dropout or augmentation on, or the validation samples are easier.",
             [
-                Evidence("validation_ahead_loss_relative", gap, self.min_gap, "fraction"),
-                Evidence("validation_ahead_accuracy", accuracy_gap, self.min_accuracy_gap, "fraction"),
+                Evidence("validation_ahead_loss_relative", gap, limit, "fraction"),
+                Evidence("validation_ahead_accuracy", accuracy_gap, accuracy_limit, "fraction"),
                 Evidence("share_of_steps", share, self.min_share, "fraction"),
             ],
             "Do not read the gap between train and validation; to compare them, evaluate on training data after the "
@@ -229,6 +240,22 @@ def _fall_over_last_fifth(value: FloatArray) -> float:
     """How far a curve fell from the fifth before the last one to the last."""
     width = max(1, len(value) // 5)
     return float(np.median(value[-2 * width : -width]) - np.median(value[-width:]))
+
+
+def _n_samples(run: RunData, split: Split) -> int | None:
+    if split in run.predictions:
+        return run.predictions[split].n_samples
+    return run.n_validation if split == "validation" else None
+
+
+def _relative_error(accuracy: FloatArray, n: int | None) -> float:
+    """Standard error of a mean loss that n (1 - a) errors carry, as a share of it; at least one error is assumed."""
+    return 0.0 if not n else 1 / sqrt(max(1.0, n * (1 - float(np.median(accuracy)))))
+
+
+def _accuracy_error(accuracy: FloatArray, n: int | None) -> float:
+    level = float(np.clip(np.median(accuracy), 0, 1))
+    return 0.0 if not n else sqrt(level * (1 - level) / n)
 
 
 def _median_gap(train: FloatArray, validation: FloatArray) -> float:

@@ -77,6 +77,29 @@ def test_validation_ahead_from_the_start(gap: float, points: float, status: str)
         assert _check(None, train_accuracy=_ACCURACY - points, **late).status == "clear"
 
 
+@pytest.mark.parametrize(("n", "status"), [(500, "clear"), (9_000, "clear"), (9_900, "flagged"), (None, "flagged")])
+def test_what_few_validation_samples_show_is_no_penalty(n: int | None, status: str) -> None:
+    """A train loss 9.2 % above that of validation; of one error in nine, 9,600 samples know it to 3.07 %."""
+    accuracy = np.full(_N, 1 - 1 / 9)
+    curves = {"train_loss": np.full(_N, 0.0857), "val_loss": np.full(_N, 0.0785)}
+    curves |= {"train_accuracy": accuracy, "val_accuracy": accuracy}
+    assert _RULE.check(make_run(curves, n_validation=n)).status == status
+    penalised = curves | {"train_loss": np.full(_N, 0.3)}
+    assert _RULE.check(make_run(penalised, n_validation=500)).status == "flagged"
+    perfect = penalised | {"val_accuracy": np.ones(_N), "train_accuracy": np.ones(_N)}
+    assert _RULE.check(make_run(perfect | {"train_loss": np.full(_N, 0.4)}, n_validation=500)).status == "flagged"
+
+
+@pytest.mark.parametrize(("n", "status"), [(3_400, "clear"), (3_800, "flagged"), (None, "flagged")])
+def test_few_validation_samples_may_be_easier_by_chance(n: int | None, status: str) -> None:
+    """Two points of accuracy at 80 %: 3 standard errors of 3,600 samples."""
+    curves = {"train_loss": np.full(_N, 0.7), "val_loss": np.full(_N, 0.5), "val_accuracy": np.full(_N, 0.8)}
+    run = make_run(curves | {"train_accuracy": np.full(_N, 0.78)}, n_validation=n)
+    assert _RULE.check(run).status == status
+    named_test = {key.replace("val_", "test_"): value for key, value in curves.items()}
+    assert _RULE.check(make_run(named_test | {"train_accuracy": np.full(_N, 0.78)}, n_validation=n)).status == "flagged"
+
+
 @pytest.mark.parametrize(("n_plain", "status"), [(2, "flagged"), (3, "clear")])
 def test_share_of_the_steps(n_plain: int, status: str) -> None:
     """Of the 20 steps of the second half 18 must show the sign."""
