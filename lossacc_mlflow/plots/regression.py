@@ -42,7 +42,7 @@ _N_CELLS = 110
 _PARTS: Final = (
     ("constant error (bias²)", "mse_bias", VERMILLION),
     ("wrong spread (slope)", "mse_slope", SKY),
-    ("unexplained (residual)", "mse_residual", tint(INK, 0.3)),
+    ("scatter (residual)", "mse_residual", tint(INK, 0.3)),
 )
 
 
