@@ -11,12 +11,10 @@ from tests.conftest import Tracking
 
 
 @pytest.fixture
-def store(sqlite_store: Tracking, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
+def store(here: Tracking, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
     monkeypatch.setitem(_model_evaluation_registry._registry, "lossacc", LossaccEvaluator)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(sqlite_store.uri)
-    mlflow.set_experiment(experiment_id=sqlite_store.experiment_id)
-    yield sqlite_store
+    # By the environment: what MLflow is told by its functions stays for the tests that follow.
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", here.experiment_id)
+    yield here
     while mlflow.active_run():
         mlflow.end_run()
-    mlflow.set_tracking_uri(before)
