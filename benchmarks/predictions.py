@@ -46,7 +46,7 @@ class Plan:
 
     scale: float = 1.0
     n_rounds: int = 2
-    n_repeats: int = 5
+    n_repeats: int = 4
     n_long_repeats: int = 2
 
     def rows(self, n: int) -> int:
@@ -78,7 +78,7 @@ def measure_temperature(plan: Plan) -> Part:
     }
     with tempfile.TemporaryDirectory() as folder:
         write_arrays(Path(folder), n, n_classes)
-        costs = measure_side_by_side(_jobs(Path(folder), sides), n_rounds=plan.n_rounds, n_repeats=plan.n_long_repeats)
+        costs = measure_side_by_side(_jobs(Path(folder), sides), n_rounds=plan.n_rounds, n_repeats=1)
     ours, without = costs[_OURS], costs[f"{_OURS}, temperature=False"]
     part = ours.median - without.median
     title = f"Temperature, calibration and refinement: {n:,} {_BY} {n_classes:,} float32"
@@ -144,12 +144,12 @@ def measure_growth(plan: Plan) -> Part:
     """The cost of n, 3 n and 10 n rows."""
     rows = []
     goals = []
-    for n_most, n_classes in ((plan.rows(10_000_000), 2), (plan.rows(50_000), 1000)):
+    for n_most, n_classes in ((plan.rows(3_000_000), 2), (plan.rows(50_000), 1000)):
         sizes = (n_most // 10, 3 * n_most // 10, n_most)
         with tempfile.TemporaryDirectory() as folder:
             write_arrays(Path(folder), n_most, n_classes)
             for name, work in (("without", scores.summary), ("with", scores.summary_with_temperature)):
-                costs = [measure(_job(Path(folder), work, n), n_repeats=plan.n_repeats) for n in sizes]
+                costs = [measure(_job(Path(folder), work, n), n_repeats=3) for n in sizes]
                 each = [cost.median / n for n, cost in zip(sizes, costs, strict=True)]
                 for n, cost, per in zip(sizes, costs, each, strict=True):
                     memory = f"{cost.peak_bytes / 1e6:.1f} MB"
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     introduction = (
         "Written by `python -m benchmarks.predictions` with "
         f"{versions('scikit-learn', 'probmetrics', 'torch', 'pyarrow')}, on {machine()}; load before it began: "
-        f"{load:.1f}. How it is measured: [benchmarks.md](benchmarks.md#speed-of-the-summary-of-predictions)."
+        f"{load:.1f}, when it ended: {os.getloadavg()[0]:.1f} (its own is 1 to 2). How it is measured: [benchmarks.md](benchmarks.md#speed-of-the-summary-of-predictions)."
     )
     remark = "**A twentieth of the rows, each once: this says nothing about the goals.**" if options.quick else None
     publish(render_parts("Speed of the summary of predictions", introduction, parts, remark), options.output)
