@@ -196,7 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     introduction = (
         "Written by `python -m benchmarks.predictions` with "
         f"{versions('scikit-learn', 'probmetrics', 'torch', 'pyarrow')}, on {machine()}; load before it began: "
-        f"{load:.1f}, when it ended: {os.getloadavg()[0]:.1f} (its own is 1 to 2). How it is measured: [benchmarks.md](benchmarks.md#speed-of-the-summary-of-predictions)."
+        f"{load:.1f}, when it ended: {os.getloadavg()[0]:.1f} (its own is 1 to 2). How it is measured: "
+        "[benchmarks.md](benchmarks.md#speed-of-the-summary-of-predictions)."
     )
     remark = "**A twentieth of the rows, each once: this says nothing about the goals.**" if options.quick else None
     publish(render_parts("Speed of the summary of predictions", introduction, parts, remark), options.output)
