@@ -106,6 +106,8 @@ def mark_label_issues(
     except Exception as error:  # noqa: BLE001  (what cleanlab cannot do must not cost the predictions)
         return _noted(summary, f"Suspected label errors are not known: cleanlab failed with {error!r:.200}."), samples
     loss = log_losses(samples.p_true)
+    if samples.sample_weight is not None:
+        loss = loss * samples.sample_weight
     total = float(loss.sum())
     share = float(loss[issue].sum()) / total if total != 0 else 0.0
     # By rank: how sure a model says it is depends on its temperature, which answers it is surer of does not.

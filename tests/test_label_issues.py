@@ -70,6 +70,17 @@ def test_the_share_of_the_loss_is_that_of_the_marked_samples() -> None:
     assert summary.notes == ()
 
 
+def test_the_share_of_the_loss_is_weighted_where_the_samples_are() -> None:
+    """Twice the weight is twice the sample."""
+    plain, _ = _noisy()
+    twice = 1 + find_label_issues(plain)
+    weighted = replace(plain, sample_weight=twice.astype(np.float64))
+    summary, samples = mark_label_issues(weighted, *judge_predictions(weighted))
+    loss = np.repeat(-np.log(samples.p_true), twice)
+    marked = np.repeat(twice == 2, twice)
+    assert summary.loss_share_label_issues == pytest.approx(loss[marked].sum() / loss.sum(), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("y_true", "n_classes"),
     [([0], 2), ([1, 1, 1], 2), ([0, 0, 0], 3), ([0, 1], 2), ([0, 0, 2, 2], 3), ([2, 1, 1], 5)],

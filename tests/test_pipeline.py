@@ -90,6 +90,28 @@ def test_diagnosing_and_comparing_twice_leaves_one_of_everything(here: Tracking)
     assert everything() == before
 
 
+def test_the_table_and_the_pair_name_the_same_losses_where_probabilities_are_zero(here: Tracking) -> None:
+    """Forests give zeros; what is kept of each sample is float32, and the summaries were made of float64."""
+    images, digits = load_digits(return_X_y=True)
+    ids = []
+    for n_trees in (5, 10):
+        forest = RandomForestClassifier(n_trees, random_state=0).fit(images[::2], digits[::2])
+        with mlflow.start_run(experiment_id=here.experiment_id, run_name=f"{n_trees} trees") as run:
+            lossacc_mlflow.log_predictions(digits[1::2], forest.predict_proba(images[1::2]))
+        ids.append(run.info.run_id)
+    comparison = lossacc_mlflow.compare(ids)
+    rows = {row.name: row for row in comparison.rows}
+    (pair,) = comparison.pairs
+    assert pair.at_clip
+    for name, loss, after in (
+        (pair.name_a, pair.loss_a, pair.loss_a_after_temperature),
+        (pair.name_b, pair.loss_b, pair.loss_b_after_temperature),
+    ):
+        assert rows[name].loss == pytest.approx(loss, abs=1e-6)
+        assert rows[name].loss_after_temperature == pytest.approx(after, abs=1e-6)
+        assert after < loss - 0.1
+
+
 def test_a_run_read_without_its_samples_loses_no_picture(here: Tracking) -> None:
     run_id = _train(here)
     lossacc_mlflow.diagnose(run_id, write=True)

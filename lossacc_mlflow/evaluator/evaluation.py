@@ -25,6 +25,7 @@ from lossacc_mlflow.evaluator.options import EvaluatorOptions
 from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression
 from lossacc_mlflow.outputs import run_update
 from lossacc_mlflow.pipeline import diagnose
+from lossacc_mlflow.predictions.inputs import check_weight
 from lossacc_mlflow.records import Artifact, RunUpdate, Split
 from lossacc_mlflow.wording import percent
 
@@ -100,22 +101,44 @@ def _log(
     run_id: str,
 ) -> None:
     """Log the answers as training code would."""
+    weight = options.sample_weights
+    if weight is not None and len(weight) != len(y_true):
+        raise InputError(f"option sample_weights has {len(weight)} entries for {len(y_true)} samples: give one each.")
     if not is_classifier:
+        if weight is not None:
+            _logger.warning("lossacc counts every sample of a regression once: sample_weights is left out.")
         log_regression(y_true, answers.array, options.split, sample_id=sample_id, run_id=run_id)
     elif answers.are_probabilities:
-        log_predictions(y_true, answers.array, options.split, sample_id=sample_id, labels=answers.labels, run_id=run_id)
+        log_predictions(
+            y_true,
+            answers.array,
+            options.split,
+            sample_id=sample_id,
+            labels=answers.labels,
+            sample_weight=weight,
+            run_id=run_id,
+        )
     else:
-        _log_accuracy(np.asarray(y_true), answers.array, options.split, run_id)
+        _log_accuracy(np.asarray(y_true), answers.array, options, run_id)
 
 
-def _log_accuracy(y_true: Any, y_pred: Any, split: Split, run_id: str) -> None:  # noqa: ANN401  (arrays of labels)
+def _log_accuracy(
+    y_true: Any,  # noqa: ANN401  (an array of labels)
+    y_pred: Any,  # noqa: ANN401  (an array of labels)
+    options: EvaluatorOptions,
+    run_id: str,
+) -> None:
     """Log what labels alone tell, and say what they do not."""
     if len(y_true) != len(y_pred):
         raise PredictionsError(f"there are {len(y_pred)} predictions for {len(y_true)} samples: give one a sample.")
-    accuracy = float(np.mean([str(a) == str(b) for a, b in zip(y_true.tolist(), y_pred.tolist(), strict=True)]))
+    right = [str(a) == str(b) for a, b in zip(y_true.tolist(), y_pred.tolist(), strict=True)]
+    accuracy = float(np.average(right, weights=check_weight(options.sample_weights, len(right))))
     n_classes = len(np.unique(y_true))
     log_curves(
-        {_ACCURACY_KEYS[split]: [accuracy]}, step=[0], n_classes=n_classes if n_classes > 1 else None, run_id=run_id
+        {_ACCURACY_KEYS[options.split]: [accuracy]},
+        step=[0],
+        n_classes=n_classes if n_classes > 1 else None,
+        run_id=run_id,
     )
     _logger.warning(
         "lossacc saw labels and no probabilities: the accuracy is %s, but the loss, who carries it, calibration and "

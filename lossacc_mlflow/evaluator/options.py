@@ -1,6 +1,5 @@
 """What a user may say in ``evaluator_config={"lossacc": {...}}``."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_args
@@ -10,8 +9,6 @@ from lossacc_mlflow.records import Split
 from lossacc_mlflow.wording import did_you_mean, quote
 
 __all__ = ["EvaluatorOptions", "read_options"]
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,8 @@ class EvaluatorOptions:
         The class whose probability a single column holds.
     sample_id : str or tuple, optional
         Column of the data, or one id a sample; the position by default.
+    sample_weights : tuple of float, optional
+        How much each sample counts, as MLflow's own evaluators take it; a classifier's figures are weighted.
     """
 
     split: Split = "validation"
@@ -41,6 +40,7 @@ class EvaluatorOptions:
     label_list: tuple[Any, ...] | None = None
     pos_label: object = None
     sample_id: str | tuple[object, ...] | None = None
+    sample_weights: tuple[float, ...] | None = None
 
 
 # Options of MLflow's own evaluators that one may hand to all of them at once.
@@ -56,7 +56,6 @@ _MLFLOW_OPTIONS = frozenset(
         "max_classes_for_multiclass_roc_pr",
         "max_num_classes_threshold_logging_roc_pr_curve_for_multiclass_classifier",
         "metric_prefix",
-        "sample_weights",
     }
 )
 
@@ -89,13 +88,13 @@ def read_options(config: Mapping[str, Any]) -> EvaluatorOptions:
                 f"evaluator 'lossacc' has no option {quote(name)}; it has {', '.join(known)}."
                 + did_you_mean(str(name), known)
             )
-    if config.get("sample_weights") is not None:
-        _logger.warning("lossacc counts every sample once: sample_weights is left out of its figures.")
     made = EvaluatorOptions(**{name: _frozen(value) for name, value in config.items() if name in known})
     if made.split not in get_args(Split):
         raise InputError(f"option split is {quote(made.split)}; it must be one of {', '.join(get_args(Split))}.")
     if made.sample_id is not None and not isinstance(made.sample_id, (str, tuple)):
         raise InputError(f"option sample_id is {quote(made.sample_id)}; it must be a column or a list.")
+    if made.sample_weights is not None and not isinstance(made.sample_weights, tuple):
+        raise InputError(f"option sample_weights is {quote(made.sample_weights)}; it must be a list of numbers.")
     _check_columns(made)
     _check_classes(made)
     return made

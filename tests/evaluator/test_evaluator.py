@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import lossacc_mlflow
@@ -220,6 +221,27 @@ def test_labels_alone_give_the_accuracy_and_say_what_is_missing(
     assert data.tags["lossacc.status"] == "ok"
     (message,) = [r.getMessage() for r in caplog.records if r.name.startswith("lossacc_mlflow")]
     assert re.search(r"no probabilities.*calibration.*predict_proba", message)
+
+
+def test_weights_weigh_in_the_figures_of_a_classifier(store: Tracking, caplog: pytest.LogCaptureFixture) -> None:
+    weights = np.where(Y_TEST == 1, 3.0, 1.0)
+    with mlflow.start_run(run_name="same") as run:
+        evaluate(CLASSIFIER.predict_proba, config={"sample_weights": weights})
+    assert_same_run(store, run.info.run_id, y_true=Y_TEST, y_proba=PROBA, sample_weight=weights)
+    labels = list(range(3))
+    expected = log_loss(Y_TEST, PROBA, sample_weight=weights, labels=labels)
+    judged = lossacc_mlflow.diagnose(run.info.run_id).run.predictions["validation"]
+    assert judged.log_loss == pytest.approx(expected, rel=1e-9)
+    assert abs(expected - log_loss(Y_TEST, PROBA, labels=labels)) > 0.01
+    with mlflow.start_run() as answers:
+        evaluate(lambda x: np.ones(len(x), dtype=int), config={"sample_weights": weights})
+    weighted = weights[Y_TEST == 1].sum() / weights.sum()
+    assert store.client.get_run(answers.info.run_id).data.metrics["val_accuracy"] == pytest.approx(weighted)
+    with mlflow.start_run(), pytest.raises(InputError, match=r"sample_weights has 2 entries for 38 samples"):
+        evaluate(CLASSIFIER.predict_proba, config={"sample_weights": [1.0, 2.0]})
+    with mlflow.start_run(), caplog.at_level(logging.WARNING, "lossacc_mlflow"):
+        evaluate(lambda x: x.iloc[:, 0], DATA, "regressor", config={"sample_weights": weights})
+    assert "of a regression once: sample_weights is left out" in caplog.text
 
 
 def test_a_failure_of_ours_is_one_warning_and_a_tag(store: Tracking, caplog: pytest.LogCaptureFixture) -> None:

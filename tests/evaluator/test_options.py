@@ -1,4 +1,3 @@
-import logging
 from typing import Any
 
 import numpy as np
@@ -30,10 +29,11 @@ def test_what_cannot_be_meant_is_refused_with_what_can(config: dict[str, Any], w
         read_options(config)
 
 
-def test_weights_are_left_out_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "lossacc_mlflow"):
-        assert read_options({"sample_weights": [1.0, 2.0]}) == EvaluatorOptions()
-    assert "sample_weights is left out" in caplog.text
+def test_weights_are_a_list() -> None:
+    assert read_options({"sample_weights": np.array([1.0, 2.0])}).sample_weights == (1.0, 2.0)
+    assert read_options({"sample_weights": None}) == EvaluatorOptions()
+    with pytest.raises(InputError, match="must be a list of numbers"):
+        read_options({"sample_weights": "balanced"})
 
 
 def test_any_kind_of_list_will_do_and_mlflows_own_options_are_passed_over() -> None:
