@@ -83,7 +83,8 @@ class SuspectedLabelErrors(Rule):
     How it is detected: confident learning (cleanlab) suspects the labels of at least ``min_count`` samples and of at
     most ``max_fraction`` of all, and they carry at least ``min_share`` of the loss. Where more are suspected, the model
     is the likelier culprit. So it is where fewer than ``min_sure_count`` of the suspected are among the surer half of
-    the answers, or where these are less than ``min_sure`` of all wrong answers: a label goes wrong whether or not the
+    the answers (``min_count`` will do where they are ``enough_sure`` of all wrong answers), or where these are less
+    than ``min_sure`` of all wrong answers: a label goes wrong whether or not the
     model is sure, while its own mistakes are seldom those that it is surest of. And the model must have learned: its
     balanced accuracy gains at least ``min_gain`` of what an equal share leaves.
 
@@ -117,6 +118,8 @@ class SuspectedLabelErrors(Rule):
         Least number of suspected samples among the surer half of the answers.
     min_sure : float
         Least share of them in all wrong answers.
+    enough_sure : float
+        Share of them in all wrong answers from which on ``min_count`` of them are enough.
     min_gain : float
         Balanced accuracy above an equal share, as a share of what is left to gain.
     """
@@ -129,6 +132,7 @@ class SuspectedLabelErrors(Rule):
     min_share: float = 0.10
     min_sure_count: int = 10
     min_sure: float = 0.20
+    enough_sure: float = 0.50
     min_gain: float = 0.70
 
     def check(self, run: RunData) -> Finding:
@@ -149,9 +153,11 @@ class SuspectedLabelErrors(Rule):
         ]
         gain, n_sure = _gain(summary), summary.n_sure_label_issues
         wrong = max(1, round((1 - summary.accuracy) * n))
+        is_many = n_sure is not None and n_sure >= self.enough_sure * wrong
+        least = self.min_count if is_many else self.min_sure_count
         if n_sure is not None:
             evidence += [
-                Evidence("n_sure_label_issues", n_sure, self.min_sure_count, "samples"),
+                Evidence("n_sure_label_issues", n_sure, least, "samples"),
                 Evidence("sure_label_issues", n_sure / wrong, self.min_sure, "fraction"),
             ]
         evidence += [
@@ -170,7 +176,7 @@ class SuspectedLabelErrors(Rule):
                 evidence,
                 split=split,
             )
-        if n_sure is not None and (n_sure < self.min_sure_count or n_sure < self.min_sure * wrong):
+        if n_sure is not None and (n_sure < least or n_sure < self.min_sure * wrong):
             return self.clear(
                 f"{suspected}, and they carry {cost}; but only {n_sure:,} of them are among the surer half of the "
                 f"answers, {percent(n_sure / wrong, 0)} of the {wrong:,} wrong answers, where wrong labels would be as "

@@ -43,6 +43,15 @@ def test_suspected_label_errors(count: int, share: float, status: str) -> None:
     assert ("likelier culprit" in found.message) == (count == 801)
 
 
+def test_few_sure_suspects_are_enough_where_they_are_most_of_the_errors() -> None:
+    for n, sure, status in ((100, 5, "flagged"), (100, 4, "clear"), (110, 5, "clear")):
+        summary = replace(
+            _LEARNED, n_samples=n, n_label_issues=9, n_sure_label_issues=sure, loss_share_label_issues=0.5
+        )
+        found = SuspectedLabelErrors().check(make_run(predictions={"validation": summary}))
+        assert found.status == status
+
+
 @pytest.mark.parametrize(
     ("n", "sure", "status"),
     [(4000, 80, "flagged"), (4000, 79, "clear"), (4000, None, "flagged"), (450, 10, "flagged"), (450, 9, "clear")],
