@@ -6,7 +6,7 @@ from math import nan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -25,6 +25,7 @@ def _models(seed: int, n: int, n_classes: int = 3) -> tuple[IntArray, FloatArray
     return rng.integers(0, n_classes, n), a, b
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60))
 def test_contributions_sum_to_the_difference(seed: int, n: int) -> None:
     truth, a, b = _models(seed, n)
