@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lossacc_mlflow.records import FloatArray, IntArray
 
-__all__ = ["Block", "Floats", "Tile", "block_size", "in_order", "make_tiles", "working_type"]
+__all__ = ["Block", "Floats", "Tile", "block_size", "dot", "in_order", "make_tiles", "working_type"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -169,6 +169,17 @@ def in_order(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> It
             yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def dot(a: FloatArray, b: FloatArray) -> float:
+    """Sum the products of two columns; BLAS would wake threads of its own for it, beside those of other blocks.
+
+    Examples
+    --------
+    >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    11.0
+    """
+    return float(np.einsum("i,i->", a, b))
 
 
 def _dot_rows(a: Floats, b: Floats) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lossacc_mlflow.blocks import Block, in_order, make_tiles
+from lossacc_mlflow.blocks import Block, dot, in_order, make_tiles
 from lossacc_mlflow.calibration import MIN_SAMPLES, Temperatures, fit_temperatures, losses_after
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.predictions.figures import summarize_sums
@@ -220,7 +220,7 @@ def _after_temperature(block: Block, temperatures: Temperatures) -> tuple[FloatA
     weight = np.ones(len(block)) if block.weight is None else block.weight
     removed, squared = before - after, weight**2
     costs = weight * after
-    sums = [costs[correct].sum(), costs[~correct].sum(), np.dot(squared, removed), np.dot(squared, removed**2)]
+    sums = [costs[correct].sum(), costs[~correct].sum(), dot(squared, removed), dot(squared, removed**2)]
     return np.array(sums), after
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from lossacc_mlflow.blocks import dot
 from lossacc_mlflow.clips import CLIPS, LOG_LOSS_CLIP, largest_loss
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.predictions.bins import N_BINS, place_in_bins
@@ -170,15 +171,15 @@ def add_up(
         weighted=rows.weight is not None,
         n_zero=int(np.count_nonzero(rows.p_true <= 0)),
         weight=float(weight.sum()),
-        weight_squared=float(np.dot(weight, weight)),
+        weight_squared=dot(weight, weight),
         weight_correct=float(hits.sum()),
         loss_correct=float(costs[correct].sum()),
         loss_incorrect=float(costs[~correct].sum()),
-        confidence=float(np.dot(weight, rows.confidence)),
-        confidence_incorrect=float(np.dot(weight - hits, rows.confidence)),
-        brier=float(np.dot(weight, rows.brier)),
-        excess=float(np.dot(weight, surprise)),
-        variance=float(np.dot(weight**2, rows.variance)),
+        confidence=dot(weight, rows.confidence),
+        confidence_incorrect=dot(weight - hits, rows.confidence),
+        brier=dot(weight, rows.brier),
+        excess=dot(weight, surprise),
+        variance=dot(weight**2, rows.variance),
         by_clip=_by_clip(raw, weight),
         bins=_sum_bins(rows, weight, hits),
         classes=_sum_classes(rows, weight, hits, costs, len(names)),
@@ -192,11 +193,11 @@ def _by_clip(raw: FloatArray, weight: FloatArray) -> FloatArray:
     """Sums of the losses under every clip; only what one of them touches is looked at for each."""
     widest = max(CLIPS.values())
     touched = ~((raw > -log(1 - widest)) & (raw < -log(widest)))
-    rest = float(np.dot(weight[~touched], raw[~touched]))
+    rest = dot(weight[~touched], raw[~touched])
     raw, weight = raw[touched], weight[touched]
     used = weight > 0  # 0 · inf
     raw, weight = raw[used], weight[used]
-    return np.array([rest + float(np.dot(weight, _clipped(raw, clip))) for clip in CLIPS.values()])
+    return np.array([rest + dot(weight, _clipped(raw, clip)) for clip in CLIPS.values()])
 
 
 def _clipped(raw: FloatArray, clip: float) -> FloatArray:
