@@ -28,7 +28,7 @@ def test_gallery_shows_what_the_experiment_declares(experiment: str) -> None:
     assert runs == {name: expected.verdict for name, expected in module.EXPECTED.items()}, _AGAIN
     for name, expected in module.EXPECTED.items():
         shown = re.findall(r"^- \[(\w+)\]", section.split(f"### {name}:")[1].split("\n### ")[0], flags=re.MULTILINE)
-        assert sorted(shown) == sorted(expected.codes), _AGAIN
+        assert sorted(set(shown) - set(expected.undecided)) == sorted(expected.codes), _AGAIN
     if hasattr(module, "COMPARISON"):
         shown = re.findall(r"^- \[(\w+)\]", section.split("### Compared\n")[1], flags=re.MULTILINE)
         assert sorted(shown) == sorted(module.COMPARISON), _AGAIN
