@@ -1,4 +1,4 @@
-"""Labels and probabilities in blocks of rows, cache-sized tiles of them, and the operations over classes they need.
+"""Labels and probabilities in blocks of rows, tiles of them that are worked on at once, and the operations over classes they need.
 
 Numpy is fast along the longest axis: few classes are laid out one class a line, many classes one sample a line. Work on
 single probabilities happens in float32 where the input has no more than that (float16 is widened), in float64
@@ -27,8 +27,8 @@ _Result = TypeVar("_Result")
 _BLOCK_ROWS = 1 << 16
 _BLOCK_ENTRIES = 1 << 23
 _FEW_CLASSES = 64
-_ENTRIES = 1 << 16
-"""Entries of a tile; three tiles of float32 fill most of an L2 cache."""
+_ENTRIES = 1 << 19
+"""Entries of a tile: in smaller ones, threads wait for the interpreter's lock more than they compute."""
 
 _N_THREADS = 2
 
