@@ -1,4 +1,4 @@
-"""Labels and probabilities in blocks of rows, tiles of them that are worked on at once, and the operations over classes they need.
+"""Labels and probabilities in blocks of rows, tiles of them, two threads to work on them, and operations over classes.
 
 Numpy is fast along the longest axis: few classes are laid out one class a line, many classes one sample a line. Work on
 single probabilities happens in float32 where the input has no more than that (float16 is widened), in float64
