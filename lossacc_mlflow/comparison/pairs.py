@@ -103,7 +103,7 @@ def _worth_explaining(rows: Sequence[ComparisonRow]) -> set[tuple[int, int]]:
     return wanted | set(reversed_pairs[:_MAX_REVERSALS])
 
 
-def _groups(judged: Iterable[tuple[ComparisonRow, Diagnosis]], split: Split) -> list[Mapping[int, Outcomes]]:
+def _groups(judged: Iterable[tuple[ComparisonRow, Diagnosis]], split: Split) -> list[dict[int, Outcomes]]:
     """Runs by the samples that they were judged on, in the same order."""
     groups: list[dict[int, Outcomes]] = []
     for place, (row, diagnosis) in enumerate(judged):
@@ -121,7 +121,7 @@ def _groups(judged: Iterable[tuple[ComparisonRow, Diagnosis]], split: Split) -> 
             break
         else:
             groups.append({place: outcomes})
-    return list(groups)
+    return groups
 
 
 def _test(group: Mapping[int, Outcomes]) -> _Tests:

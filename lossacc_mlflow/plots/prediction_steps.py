@@ -54,7 +54,6 @@ _EARLY, _LONG, _CUT = 8, 16, 1.5
 """The first eighth of at least so many steps may leave the axes, where it would take a third of their height."""
 _REMAINS: Final = tint(INK, 0.22)
 _OVER, _UNDER = tint(VERMILLION, 0.6), tint(BLUE, 0.6)
-_NOTHING: Final = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
