@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossacc_mlflow.bounds import loss_bounds
     from lossacc_mlflow.errors import InputError, LossaccError, StoreError
+    from lossacc_mlflow.loggers.autolog import autolog
     from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression, log_top_predictions
+    from lossacc_mlflow.loggers.validation import validation_data
     from lossacc_mlflow.monitor import Alarm, Judgement, Monitor
     from lossacc_mlflow.pairing import compare_predictions
     from lossacc_mlflow.pipeline import compare, diagnose, judge
@@ -53,6 +55,7 @@ __all__ = [
     "RunData",
     "Settings",
     "StoreError",
+    "autolog",
     "compare",
     "compare_predictions",
     "diagnose",
@@ -68,6 +71,7 @@ __all__ = [
     "summarize_predictions",
     "summarize_regression",
     "summarize_top_predictions",
+    "validation_data",
 ]
 
 __version__ = "0.1.0"
@@ -75,6 +79,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),
+    "loggers.autolog": ("autolog",),
+    "loggers.validation": ("validation_data",),
     "loggers.base": ("log_curves", "log_predictions", "log_regression", "log_top_predictions"),
     "monitor": ("Alarm", "Judgement", "Monitor"),
     "pairing": ("compare_predictions",),

@@ -43,7 +43,7 @@ def test_temperature_is_the_minimum_that_scipy_finds(sharpness: float) -> None:
     assert_allclose(fit_temperature(log_proba, truth), sharpness, rtol=0.1)
 
 
-@pytest.mark.torch
+@pytest.mark.frameworks
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n_classes", "sharpness"), [(2, 2.0), (5, 0.5), (100, 1.5)])
 def test_temperature_is_that_of_probmetrics(n_classes: int, sharpness: float, dtype: str) -> None:
@@ -60,7 +60,7 @@ def test_temperature_is_that_of_probmetrics(n_classes: int, sharpness: float, dt
     assert_allclose(fitted, sharpness, rtol=0.1)
 
 
-@pytest.mark.torch
+@pytest.mark.frameworks
 def test_calibration_and_refinement_are_those_of_probmetrics() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

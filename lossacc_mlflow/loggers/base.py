@@ -19,7 +19,7 @@ from lossacc_mlflow.records import PredictionSummary, RegressionSummary, SampleP
 from lossacc_mlflow.regression import judge_regression
 from lossacc_mlflow.wording import quote
 
-__all__ = ["log_curves", "log_predictions", "log_regression", "log_top_predictions"]
+__all__ = ["log_curves", "log_predictions", "log_regression", "log_top_predictions", "run_tags"]
 
 
 def log_curves(
@@ -70,7 +70,32 @@ def log_curves(
             f"no curve would be recognised under {', '.join(map(repr, unknown))}: use keys such as 'train_loss', "
             "'val_loss', 'train_accuracy', 'val_accuracy'."
         )
-    tags: dict[str, str] = {"lossacc.step_unit": step_unit}
+    tags = run_tags(
+        step_unit=step_unit,
+        loss=loss,
+        n_classes=n_classes,
+        class_counts=class_counts,
+        baseline_accuracy=baseline_accuracy,
+        baseline_loss=baseline_loss,
+    )
+    run = _run_id(run_id)
+    store.log_points(run, {key: (steps, [float(v) for v in series]) for key, series in values.items()})
+    store.set_tags(run, tags)
+
+
+def run_tags(
+    *,
+    step_unit: StepUnit | None = None,
+    loss: str | None = None,
+    n_classes: int | None = None,
+    class_counts: Mapping[str, int] | None = None,
+    baseline_accuracy: float | None = None,
+    baseline_loss: float | None = None,
+) -> dict[str, str]:
+    """Return the tags that tell what was logged; those of unknown things are left out."""
+    tags: dict[str, str] = {}
+    if step_unit is not None:
+        tags["lossacc.step_unit"] = step_unit
     if loss is not None:
         tags["lossacc.loss"] = loss
     if n_classes is not None:
@@ -80,9 +105,7 @@ def log_curves(
     for name, baseline in (("baseline_accuracy", baseline_accuracy), ("baseline_loss", baseline_loss)):
         if baseline is not None:
             tags[f"lossacc.{name}"] = repr(float(baseline))
-    run = _run_id(run_id)
-    store.log_points(run, {key: (steps, [float(v) for v in series]) for key, series in values.items()})
-    store.set_tags(run, tags)
+    return tags
 
 
 def log_predictions(

@@ -13,6 +13,7 @@ from lossacc_mlflow.store.codec import (
 )
 from lossacc_mlflow.store.keeping import keep_predictions, keep_regression
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
+from lossacc_mlflow.store.outbox import Outbox
 from lossacc_mlflow.store.reading import read_run, read_runs
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 from lossacc_mlflow.store.writing import (
@@ -26,6 +27,7 @@ from lossacc_mlflow.store.writing import (
 __all__ = [
     "COMPARISON_NAME",
     "VIEW_TAG_PREFIX",
+    "Outbox",
     "clean_experiment",
     "clean_run",
     "comparison_run_id",

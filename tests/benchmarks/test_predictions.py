@@ -78,7 +78,7 @@ def test_both_sides_find_the_same_figures(n_classes: int, dtype: str, tmp_path: 
     assert first[1].tolist() == y_proba[:10].tolist()
 
 
-@pytest.mark.torch
+@pytest.mark.frameworks
 def test_probmetrics_is_asked_the_same(tmp_path: Path) -> None:
     write_arrays(tmp_path, 5_000, 5, "float64")
     rows = load_rows(tmp_path)

@@ -106,7 +106,7 @@ def test_picture_of_surrogates_shows_each_model_by_each_loss() -> None:
         )
 
 
-@pytest.mark.torch
+@pytest.mark.frameworks
 def test_convolutional_network_learns_and_is_reproducible() -> None:
     from experiments.cnn import ConvolutionalNetwork  # noqa: PLC0415  (only where torch is installed)
 
