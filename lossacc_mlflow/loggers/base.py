@@ -1,23 +1,17 @@
 """What every logger uses: curves and predictions, from training code to the active run."""
 
 import json
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from operator import index
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import mlflow
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lossacc_mlflow import store
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.keys import parse_key
-from lossacc_mlflow.label_issues import mark_label_issues
-from lossacc_mlflow.predictions import judge_predictions, judge_top_predictions, make_predictions
-from lossacc_mlflow.records import PredictionSummary, RegressionSummary, SamplePredictions, Split, StepUnit
-from lossacc_mlflow.regression import judge_regression
-from lossacc_mlflow.wording import quote
+from lossacc_mlflow.loggers.judged import judged_predictions, judged_regression, judged_top_predictions
+from lossacc_mlflow.records import PredictionSummary, RegressionSummary, Split, StepUnit
 
 __all__ = ["log_curves", "log_predictions", "log_regression", "log_top_predictions", "run_tags"]
 
@@ -109,8 +103,8 @@ def run_tags(
 
 
 def log_predictions(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
+    y_true: ArrayLike | Iterable[Any],
+    y_proba: ArrayLike | None = None,
     split: Split = "validation",
     *,
     step: int | None = None,
@@ -128,10 +122,15 @@ def log_predictions(
     or accuracy of this split is judged by these. Temperature and refinement are fitted anew at every step: 10,000
     samples of 10 classes take less than 0.1 s with all that is written, and six requests of a server.
 
+    Predictions that do not fit into memory are given as blocks of rows, such as a generator that runs the model on one
+    batch after another: ``log_predictions((y, model.predict_proba(X)) for X, y in batches)``. They are read once, and
+    what exceeds 256 MiB waits in a temporary file.
+
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-    y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
+    y_true : array-like of shape (n_samples,), or iterable of blocks
+        Without `y_proba`: an iterable of ``(y_true, y_proba)`` or ``(y_true, y_proba, sample_weight)``.
+    y_proba : array-like of shape (n_samples, n_classes) or (n_samples,), optional
     split : {"train", "validation", "test"}
     step : int, optional
         Of the training, in the same unit as the curves (tag ``lossacc.step_unit``, epochs by default). Logged twice,
@@ -141,10 +140,10 @@ def log_predictions(
     labels : sequence of length n_classes, optional
         The class of each column.
     sample_weight : array-like of shape (n_samples,), optional
-        By which every mean of the summary is weighted; kept with the samples.
+        By which every mean of the summary is weighted; kept with the samples. Those of blocks belong into the blocks.
     label_issues : bool, optional
         Whether to look for wrong labels (extra ``cleanlab``). By default where it is installed, on held-out splits,
-        and not at a `step`.
+        and not at a `step`. Not done where the probabilities do not stay in memory.
     run_id : str, optional
         The active run by default.
 
@@ -161,16 +160,18 @@ def log_predictions(
     StoreError
         If MLflow cannot be reached or refuses.
     """
-    at = _checked_step(step)
-    predictions = make_predictions(
-        y_true, y_proba, split=split, labels=labels, sample_id=sample_id, sample_weight=sample_weight
+    judged = judged_predictions(
+        y_true,
+        y_proba,
+        split,
+        step=step,
+        sample_id=sample_id,
+        labels=labels,
+        sample_weight=sample_weight,
+        label_issues=label_issues,
     )
-    run = _run_id(run_id)
-    summary, samples = judge_predictions(predictions)
-    if label_issues or (label_issues is None and split != "train" and at is None):
-        summary, samples = mark_label_issues(predictions, summary, samples)
-    _keep(run, summary, samples, at, has_ids=sample_id is not None)
-    return summary
+    store.keep(_run_id(run_id), judged)
+    return cast("PredictionSummary", judged.summary)
 
 
 def log_top_predictions(
@@ -221,12 +222,11 @@ def log_top_predictions(
     StoreError
         If MLflow cannot be reached or refuses.
     """
-    at = _checked_step(step)
-    summary, samples = judge_top_predictions(
-        y_true, y_pred, confidence, p_true=p_true, split=split, labels=labels, sample_id=sample_id
+    judged = judged_top_predictions(
+        y_true, y_pred, confidence, split, p_true=p_true, step=step, sample_id=sample_id, labels=labels
     )
-    _keep(_run_id(run_id), summary, samples, at, has_ids=sample_id is not None, has_labels=labels is not None)
-    return summary
+    store.keep(_run_id(run_id), judged)
+    return cast("PredictionSummary", judged.summary)
 
 
 def log_regression(
@@ -262,44 +262,9 @@ def log_regression(
     StoreError
         If MLflow cannot be reached or refuses.
     """
-    summary, samples = judge_regression(y_true, y_pred, split=split, sample_id=sample_id)
-    run = _run_id(run_id)
-    digest = _digest(None if sample_id is None else samples.sample_id, samples.y_true)
-    store.keep_regression(run, summary, samples, tags={f"lossacc.samples.{split}": digest})
-    return summary
-
-
-def _keep(
-    run: str,
-    summary: PredictionSummary,
-    samples: SamplePredictions,
-    step: int | None,
-    *,
-    has_ids: bool,
-    has_labels: bool = True,
-) -> None:
-    """Write the predictions of one split, and the tags that tell other readers what they are of."""
-    tags, y_true = {}, samples.y_true
-    if has_labels:
-        tags["lossacc.n_classes"] = str(summary.n_classes)
-    elif all(name.isdecimal() and len(name) < 19 for name in samples.classes):
-        # The classes are those that were seen, which depend on the model; the labels are the same for all of them.
-        y_true = np.array(samples.classes).astype(np.int64)[y_true]
-    tags[f"lossacc.samples.{samples.split}"] = _digest(samples.sample_id if has_ids else None, y_true)
-    store.keep_predictions(run, summary, samples, step=step, tags=tags)
-
-
-def _checked_step(step: int | None) -> int | None:
-    """Any kind of integer; a float or a bool is most often an argument in the wrong place."""
-    if step is None:
-        return None
-    try:
-        at = index(step)
-    except TypeError:
-        at = None
-    if at is None or isinstance(step, bool) or not -(2**63) <= at < 2**63:
-        raise InputError(f"step must be an integer, such as the epoch; it is {quote(step)}.")
-    return at
+    judged = judged_regression(y_true, y_pred, split, sample_id=sample_id)
+    store.keep(_run_id(run_id), judged)
+    return cast("RegressionSummary", judged.summary)
 
 
 def _run_id(run_id: str | None) -> str:
@@ -309,11 +274,3 @@ def _run_id(run_id: str | None) -> str:
     if active is None:
         raise InputError("no run is active: call this inside 'with mlflow.start_run():', or pass run_id.")
     return str(active.info.run_id)
-
-
-def _digest(sample_id: Sequence[str] | None, y_true: NDArray[Any]) -> str:
-    """What tells whether two runs were judged on the same samples: their ids, else their labels in order."""
-    if sample_id is None:
-        return sha256(y_true.tobytes()).hexdigest()[:16]
-    text = json.dumps(sample_id) if any("\n" in one for one in sample_id) else "\n".join(sample_id)
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

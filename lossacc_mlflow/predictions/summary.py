@@ -17,9 +17,9 @@ from lossacc_mlflow.predictions.inputs import ArrayRows, BlockRows, Labels, arra
 from lossacc_mlflow.predictions.labels import ClassNames
 from lossacc_mlflow.predictions.rows import RowFigures, judge_rows
 from lossacc_mlflow.predictions.sums import PredictionSums, add_up
-from lossacc_mlflow.records import FloatArray, Predictions, PredictionSummary, SamplePredictions
+from lossacc_mlflow.records import FloatArray, Predictions, PredictionSummary, SamplePredictions, Split
 
-__all__ = ["judge_predictions", "summarize_predictions"]
+__all__ = ["judge_prediction_blocks", "judge_predictions", "summarize_predictions"]
 
 _READ_ONCE_NOTE = (
     "The temperature was not fitted: that takes further passes, and the blocks come from an iterator that can be "
@@ -125,14 +125,64 @@ def judge_predictions(
         ClassNames(len(predictions.classes), predictions.classes),
         predictions.sample_weight,
     )
+    return _judge(rows, predictions.split, predictions.sample_id, notes=predictions.notes, temperature=temperature)
+
+
+def judge_prediction_blocks(
+    blocks: Iterable[Any],
+    *,
+    split: Split = "validation",
+    labels: Labels | None = None,
+    sample_id: Sequence[object] | None = None,
+    temperature: bool = True,
+) -> tuple[PredictionSummary, SamplePredictions]:
+    """Do as `judge_predictions`, of blocks that need not be in memory together.
+
+    Parameters
+    ----------
+    blocks : iterable of (y_true, y_proba) or (y_true, y_proba, sample_weight)
+        One that can be read again, such as a `PredictionBuffer`.
+    split : {"train", "validation", "test"}
+    labels : sequence of length n_classes, optional
+        The class of each column. Needed where labels are text, unless the first block has all classes.
+    sample_id : sequence of length n_samples, optional
+    temperature : bool
+
+    Returns
+    -------
+    summary : PredictionSummary
+    samples : SamplePredictions
+
+    Raises
+    ------
+    PredictionsError
+        See :func:`make_predictions`; and of blocks that can be read only once.
+    """
+    rows = BlockRows(blocks, labels)
+    if not rows.repeatable:
+        raise PredictionsError("blocks from an iterator can be read only once: put them into a PredictionBuffer.")
+    return _judge(rows, split, sample_id, temperature=temperature)
+
+
+def _judge(
+    rows: ArrayRows | BlockRows,
+    split: Split,
+    sample_id: Sequence[object] | None,
+    *,
+    temperature: bool,
+    notes: tuple[str, ...] = (),
+) -> tuple[PredictionSummary, SamplePredictions]:
     walk = _Walk(rows, samples=temperature, keeps=True)
     total = walk.sums()
+    if sample_id is not None and len(sample_id) != total.n:
+        raise PredictionsError(f"sample_id has {len(sample_id)} entries for {total.n} samples: give one a sample.")
     kept = {
         name: np.concatenate([getattr(part, name) for part in walk.kept])
-        for name in ("y_pred", "confidence", "p_true", "brier")
+        for name in ("y_true", "y_pred", "confidence", "p_true", "brier")
     }
+    weights = [part.weight for part in walk.kept if part.weight is not None]
     figures: dict[str, Any] = {}
-    notes, after = predictions.notes, kept["p_true"]
+    after = kept["p_true"]
     if temperature and total.n < MIN_SAMPLES:
         notes += (_TOO_FEW_NOTE,)
     elif temperature:
@@ -141,12 +191,11 @@ def judge_predictions(
         figures = _temperature_figures(total, temperatures, np.sum([sums for sums, _ in parts], axis=0))
         after = np.exp(-np.concatenate([losses for _, losses in parts]))
     samples = SamplePredictions(
-        split=predictions.split,
-        sample_id=predictions.sample_id or tuple(map(str, range(total.n))),
-        y_true=predictions.y_true,
+        split=split,
+        sample_id=tuple(map(str, range(total.n) if sample_id is None else sample_id)),
         p_true_after_temperature=after,
-        classes=predictions.classes,
-        sample_weight=predictions.sample_weight,
+        classes=rows.classes.names,
+        sample_weight=np.concatenate(weights) if weights else None,
         **kept,
     )
     return summarize_sums(total, notes=notes, **figures), samples

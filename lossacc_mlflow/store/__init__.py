@@ -11,9 +11,9 @@ from lossacc_mlflow.store.codec import (
     encode_regression_samples,
     encode_samples,
 )
-from lossacc_mlflow.store.keeping import keep_predictions, keep_regression
+from lossacc_mlflow.store.keeping import JudgedPredictions, keep, keep_predictions, keep_regression
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
-from lossacc_mlflow.store.outbox import Outbox
+from lossacc_mlflow.store.outbox import Outbox, as_numbers
 from lossacc_mlflow.store.reading import read_run, read_runs
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 from lossacc_mlflow.store.writing import (
@@ -27,7 +27,9 @@ from lossacc_mlflow.store.writing import (
 __all__ = [
     "COMPARISON_NAME",
     "VIEW_TAG_PREFIX",
+    "JudgedPredictions",
     "Outbox",
+    "as_numbers",
     "clean_experiment",
     "clean_run",
     "comparison_run_id",
@@ -40,6 +42,7 @@ __all__ = [
     "encode_summary",
     "experiment_name",
     "find_run_ids",
+    "keep",
     "keep_predictions",
     "keep_regression",
     "log_points",

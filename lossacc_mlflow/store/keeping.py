@@ -24,10 +24,29 @@ from lossacc_mlflow.store.kept import PREDICTIONS_FOLDER, prediction_files, regr
 from lossacc_mlflow.store.lookup import fetch_run
 from lossacc_mlflow.store.steps import decode_steps, encode_steps, with_step
 
-__all__ = ["keep_predictions", "keep_regression"]
+__all__ = ["JudgedPredictions", "keep", "keep_predictions", "keep_regression"]
 
 _log = logging.getLogger(__name__)
 _MOST_REMEMBERED = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedPredictions:
+    """What is kept of the predictions of one split, ready to be written to a run.
+
+    Parameters
+    ----------
+    summary : PredictionSummary or RegressionSummary
+    samples : SamplePredictions or RegressionSamples
+    tags : mapping of str to str
+    step : int, optional
+        As in `keep_predictions`; a regression has none.
+    """
+
+    summary: PredictionSummary | RegressionSummary
+    samples: SamplePredictions | RegressionSamples
+    tags: Mapping[str, str]
+    step: int | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +82,15 @@ class _StepMemory:
 
 
 _MEMORY = _StepMemory()
+
+
+def keep(run_id: str, judged: JudgedPredictions, *, tracking_uri: str | None = None) -> None:
+    """Write judged predictions of either kind to a run; see `keep_predictions` and `keep_regression`."""
+    summary, samples = judged.summary, judged.samples
+    if isinstance(summary, PredictionSummary) and isinstance(samples, SamplePredictions):
+        keep_predictions(run_id, summary, samples, tags=judged.tags, step=judged.step, tracking_uri=tracking_uri)
+    elif isinstance(summary, RegressionSummary) and isinstance(samples, RegressionSamples):
+        keep_regression(run_id, summary, samples, tags=judged.tags, tracking_uri=tracking_uri)
 
 
 def keep_predictions(

@@ -2,17 +2,24 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from mlflow.entities import Metric
 
 from lossacc_mlflow.store.connection import connect, translated
+from lossacc_mlflow.store.keeping import JudgedPredictions, keep
 from lossacc_mlflow.store.writing import set_tags
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "as_numbers"]
 
 _BATCH = 1_000  # metrics that MLflow takes in one request
 _SECONDS = 5.0
+
+
+def as_numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Floats of whatever holds one number each; what is None is left out."""
+    return {key: float(value) for key, value in values.items() if value is not None}
 
 
 class Outbox:
@@ -48,8 +55,15 @@ class Outbox:
         with self._lock:
             self._tags.update(tags)
 
-    def close(self) -> None:
+    def submit(self, judge: Callable[[], JudgedPredictions | None]) -> None:
+        """Have predictions judged and written."""
+        judged = judge()
+        if judged is not None:
+            keep(self.run_id, judged, tracking_uri=self.tracking_uri)
+
+    def close(self, status: str = "FINISHED") -> None:
         """Write what is left, and stop."""
+        del status
         self._closed = True
         self._wake.set()
         if self._thread is not None:
