@@ -1,0 +1,96 @@
+"""Predictions of the validation data, from the device to the run: of the last epoch, the best, or every n-th."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from lossacc_mlflow.loggers.torch.answers import Task
+from lossacc_mlflow.loggers.training import TrainingLog
+from lossacc_mlflow.predictions import PredictionBuffer
+
+__all__ = ["KeptPredictions"]
+
+_BYTES = 32 << 20
+"""So much stays on the device before the host waits for it."""
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass over the validation data."""
+
+    task: Task
+    step: int = 0
+    buffer: PredictionBuffer = field(default_factory=PredictionBuffer)
+    waiting: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    n_bytes: int = 0
+    is_logged: bool = False
+
+    def add(self, scores: torch.Tensor, targets: torch.Tensor) -> None:
+        self.waiting.append((scores.clone(), targets.clone()))
+        self.n_bytes += scores.nbytes + targets.nbytes
+        if self.n_bytes >= _BYTES:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Bring what waits on the device to the host, and make probabilities of it."""
+        waiting, self.waiting, self.n_bytes = self.waiting, [], 0
+        if waiting:
+            scores, targets = (torch.cat(column).cpu() for column in zip(*waiting, strict=True))
+            self.buffer.add(*self.task.predictions(scores, targets))
+
+    def log(self, training: TrainingLog) -> None:
+        self.is_logged = True
+        if self.task.kind == "regression":
+            y_true, y_pred, _ = self.buffer.arrays()
+            training.log_regression(y_true, y_pred, step=self.step)
+        elif len(self.buffer):
+            labels = list(range(self.task.n_classes))
+            training.log_predictions(self.buffer, step=self.step, labels=labels)
+
+
+class KeptPredictions:
+    """Outputs of the pass over the validation data that is under way, of the last one, and of the best weights."""
+
+    def __init__(self) -> None:
+        self._current: _Pass | None = None
+        self._last: _Pass | None = None
+        self._best: _Pass | None = None
+
+    def add(self, task: Task, scores: torch.Tensor, targets: torch.Tensor) -> None:
+        """Take in one batch; its copy waits on its device until there is enough to bring to the host."""
+        if self._current is None:
+            self._current = _Pass(task)
+        self._current.add(scores, targets)
+
+    def drop(self) -> None:
+        """Forget the pass that is under way."""
+        self._current = None
+
+    def end_pass(self, step: int, loss: float | None, training: TrainingLog, *, is_best: bool = False) -> None:
+        """End the pass that is under way, and log it if it is to be logged.
+
+        Parameters
+        ----------
+        step : int
+        loss : float or None
+            Of the validation data.
+        training : TrainingLog
+        is_best : bool
+            Whether the weights of this step are kept, and may be restored.
+        """
+        ended, self._current = self._current, None
+        if ended is None:
+            return
+        ended.fetch()
+        ended.step = step
+        self._last, self._best = ended, ended if is_best else self._best
+        if training.wants_predictions(step, loss):
+            ended.log(training)
+
+    def log_last(self, training: TrainingLog, restored_step: int | None = None) -> None:
+        """Log the predictions of the weights that the training ends with, if they are to be logged."""
+        last = self._last
+        if restored_step is not None and self._best is not None and self._best.step == restored_step:
+            last = self._best
+        if last is not None and not last.is_logged and training.wants_predictions(last.step, is_last=True):
+            last.log(training)
