@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lossacc_mlflow.bounds import loss_bounds
     from lossacc_mlflow.errors import InputError, LossaccError, StoreError
     from lossacc_mlflow.loggers.autolog import autolog
+    from lossacc_mlflow.loggers.background import wait_for_diagnoses
     from lossacc_mlflow.loggers.base import log_curves, log_predictions, log_regression, log_top_predictions
     from lossacc_mlflow.loggers.validation import validation_data
     from lossacc_mlflow.monitor import Alarm, Judgement, Monitor
@@ -72,6 +73,7 @@ __all__ = [
     "summarize_regression",
     "summarize_top_predictions",
     "validation_data",
+    "wait_for_diagnoses",
 ]
 
 __version__ = "0.1.0"
@@ -80,6 +82,7 @@ _HOMES = {
     "bounds": ("loss_bounds",),
     "errors": ("InputError", "LossaccError", "StoreError"),
     "loggers.autolog": ("autolog",),
+    "loggers.background": ("wait_for_diagnoses",),
     "loggers.validation": ("validation_data",),
     "loggers.base": ("log_curves", "log_predictions", "log_regression", "log_top_predictions"),
     "monitor": ("Alarm", "Judgement", "Monitor"),

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import isfinite, isinf, isnan
+from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["NOT_KNOWN", "did_you_mean", "number", "p_value", "percent", "quote", "signed"]
+__all__ = ["NOT_KNOWN", "did_you_mean", "number", "p_value", "percent", "quote", "signed", "without_password"]
 
 NOT_KNOWN = "n/a"
 
@@ -105,3 +106,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(name, names, n=1) or get_close_matches(name.upper(), names, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def without_password(uri: str) -> str:
+    """Write a URI for a person to read.
+
+    Examples
+    --------
+    >>> without_password("postgresql://me:secret@host:5432/mlflow"), without_password("sqlite:///mlflow.db")
+    ('postgresql://me:***@host:5432/mlflow', 'sqlite:///mlflow.db')
+    """
+    try:
+        parts = urlsplit(uri)
+        if parts.password is None:
+            return uri
+        user = f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}"
+        return urlunsplit(parts._replace(netloc=user))
+    except ValueError:
+        return uri.partition(":")[0] + ":..."

@@ -19,7 +19,7 @@ from mlflow.utils import gorilla
 
 from lossacc_mlflow.loggers.nesting import is_nested, outermost
 
-__all__ = ["attach", "detach_all", "is_nested", "outermost"]
+__all__ = ["attach", "detach_all", "is_attached", "is_nested", "outermost"]
 
 Around = Callable[..., Any]
 """Called as ``around(below, *args, **kwargs)``: does what is to be done, and calls ``below(*args, **kwargs)`` once."""
@@ -107,6 +107,18 @@ def attach(owner: Any, name: str, around: Around) -> None:  # noqa: ANN401  (a c
         _watch_mlflow()
         if attachment.top is None:
             _put_on_top(attachment)
+
+
+def is_attached(owner: Any, name: str) -> bool:  # noqa: ANN401  (a class or a module)
+    """Whether a function is wrapped at present.
+
+    Parameters
+    ----------
+    owner : class or module
+    name : str
+    """
+    attachment = _ATTACHED.get((id(owner), name))
+    return attachment is not None and attachment.is_enabled
 
 
 def detach_all() -> None:

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from lossacc_mlflow.loggers import hooks
 from lossacc_mlflow.loggers.shield import shielded
 
-__all__ = ["before_run_ends", "on_run_end"]
+__all__ = ["after_every_end", "before_every_end", "before_run_ends"]
 
 _log = logging.getLogger("lossacc_mlflow")
 
@@ -22,7 +22,6 @@ Before = Callable[[str, str], None]
 After = Callable[[str, str, str], None]
 
 
-@dataclass(slots=True)
 class _Listeners:
     """What is called around the end of every run."""
 
@@ -38,12 +37,11 @@ class _Waiting:
     is_called: bool = False
 
 
-_LISTENERS = _Listeners()
 _WAITING: ContextVar[tuple[_Waiting, ...]] = ContextVar("lossacc_before_run_ends", default=())
 
 
-def on_run_end(before: Before | None, after: After | None) -> None:
-    """Have two functions called around the end of every run; done twice, the last ones count.
+def before_every_end(callback: Before | None) -> None:
+    """Have a function called just before any run ends, while it still is running; done twice, the last one counts.
 
     A run ends when its status becomes FINISHED, FAILED or KILLED: at the end of a ``with mlflow.start_run()``, by
     ``mlflow.end_run``, by a client, by MLflow's autologging for a run of its own and for the child runs of a search,
@@ -52,12 +50,22 @@ def on_run_end(before: Before | None, after: After | None) -> None:
 
     Parameters
     ----------
-    before : callable, optional
-        Called with run id and status, while the run still is running.
-    after : callable, optional
-        Called with run id, status and tracking URI, once the run has ended.
+    callback : callable, optional
+        Called with run id and status, in the thread that ends the run. What it raises is one warning.
     """
-    _LISTENERS.before, _LISTENERS.after = before, after
+    _Listeners.before = callback
+    _watch()
+
+
+def after_every_end(callback: After | None) -> None:
+    """Have a function called once any run has ended, as `before_every_end` does before.
+
+    Parameters
+    ----------
+    callback : callable, optional
+        Called with run id, status and tracking URI.
+    """
+    _Listeners.after = callback
     _watch()
 
 
@@ -129,12 +137,12 @@ def _before(run_id: str, status: str) -> None:
                 waiting.callback(run_id)
         finally:
             waiting.is_called = False
-    if _LISTENERS.before is not None:
+    if _Listeners.before is not None:
         with shielded(f"end of run {run_id}", run_id):
-            _LISTENERS.before(run_id, status)
+            _Listeners.before(run_id, status)
 
 
 def _after(client: MlflowClient, run_id: str, status: str) -> None:
-    if str(status).upper() in _ENDED and _LISTENERS.after is not None:
+    if str(status).upper() in _ENDED and _Listeners.after is not None:
         with shielded(f"end of run {run_id}"):
-            _LISTENERS.after(run_id, status, str(client.tracking_uri))
+            _Listeners.after(run_id, status, str(client.tracking_uri))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from textwrap import shorten
 
-from lossacc_mlflow import store
 from lossacc_mlflow.errors import LossaccError, StoreError
 
 __all__ = ["shielded"]
@@ -50,6 +49,8 @@ def _tag(run_id: str, status: str, error: Exception, tag: Callable[[Mapping[str,
         if tag is not None:
             tag({"lossacc.status": status})
         elif not isinstance(error, StoreError):  # else the training would wait for it once more
+            from lossacc_mlflow import store  # noqa: PLC0415  (heavy, and most often nothing fails)
+
             store.set_tags(run_id, {"lossacc.status": status})
     except Exception:  # noqa: BLE001  (it has been said already)
         _log.debug("lossacc: the run cannot be tagged", exc_info=True)

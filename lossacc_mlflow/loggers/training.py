@@ -17,6 +17,7 @@ from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.judged import gathered, judged_predictions, judged_regression
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.policy import PredictionPolicy
+from lossacc_mlflow.loggers.run_end import before_every_end
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.monitor import Alarm, Monitor
 from lossacc_mlflow.predictions import PredictionBuffer
@@ -99,6 +100,7 @@ class TrainingLog:
             )
             with _State.lock:
                 _State.open.setdefault(self.run_id, []).append(self)
+            before_every_end(close_trainings)
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Take in the values of one step, by our keys (``train_loss``, ``val_accuracy``, ...).

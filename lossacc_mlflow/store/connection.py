@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import sqlalchemy
@@ -26,6 +25,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from lossacc_mlflow.errors import LossaccError, StoreError, UnknownRunError
+from lossacc_mlflow.wording import without_password
 
 __all__ = ["Connection", "connect", "each", "open_engine", "translated"]
 
@@ -58,7 +58,7 @@ class Connection:
     @property
     def shown(self) -> str:
         """The URI without its password."""
-        return _without_password(self.uri)
+        return without_password(self.uri)
 
 
 def connect(tracking_uri: str | None = None) -> Connection:
@@ -146,12 +146,12 @@ def translated(uri: str, wanted: str, *, unknown: str = "") -> Iterator[None]:
     except LossaccError:
         raise
     except MlflowException as error:
-        shown = _without_password(uri)
+        shown = without_password(uri)
         if unknown and error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise UnknownRunError(f"{unknown} in {shown}; --tracking-uri names another store.") from error
         raise StoreError(f"{wanted} ({shown}): {_reason(error)}") from error
     except (SQLAlchemyError, OSError, ImportError, ValueError, NotImplementedError) as error:
-        raise StoreError(f"{wanted} ({_without_password(uri)}): {_reason(error)}") from error
+        raise StoreError(f"{wanted} ({without_password(uri)}): {_reason(error)}") from error
 
 
 def _check_server(uri: str) -> None:
@@ -163,12 +163,12 @@ def _check_server(uri: str) -> None:
         )
     except (MlflowException, OSError, ValueError) as error:
         raise StoreError(
-            f"no tracking server answers at {_without_password(uri)} ({_cause(error)}). "
+            f"no tracking server answers at {without_password(uri)} ({_cause(error)}). "
             "Start it with 'mlflow server', or name another store with --tracking-uri or MLFLOW_TRACKING_URI."
         ) from error
     if answer.status_code in {502, 503, 504}:
         raise StoreError(
-            f"the tracking server at {_without_password(uri)} answers {answer.status_code} {answer.reason}: "
+            f"the tracking server at {without_password(uri)} answers {answer.status_code} {answer.reason}: "
             "it is not ready, or a gateway before it does not find it. Try again later."
         )
 
@@ -216,12 +216,12 @@ def _check_schema(uri: str) -> None:
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         if not sqlalchemy.inspect(connection).has_table("alembic_version"):
-            raise StoreError(f"{_without_password(uri)} is a database, but not one of MLflow's: it has no runs.")
+            raise StoreError(f"{without_password(uri)} is a database, but not one of MLflow's: it has no runs.")
         found = connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version"))
     expected = _schema_version()
     if found != expected:
         raise StoreError(
-            f"the database {_without_password(uri)} has schema version {found}, MLflow {mlflow.__version__} needs "
+            f"the database {without_password(uri)} has schema version {found}, MLflow {mlflow.__version__} needs "
             f"{expected}. Use the MLflow that wrote it, or, after a backup, 'mlflow db upgrade'."
         )
 
@@ -232,17 +232,6 @@ def _schema_version() -> str | None:
     package = find_spec("mlflow")
     folder = Path((package and package.origin) or "").parent / "store" / "db_migrations"
     return ScriptDirectory(str(folder)).get_current_head()
-
-
-def _without_password(uri: str) -> str:
-    try:
-        parts = urlsplit(uri)
-        if parts.password is None:
-            return uri
-        user = f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}"
-        return urlunsplit(parts._replace(netloc=user))
-    except ValueError:
-        return uri.partition(":")[0] + ":..."
 
 
 def _reason(error: Exception) -> str:

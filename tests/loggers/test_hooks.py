@@ -126,8 +126,10 @@ def test_ours_is_outside_of_mlflows_in_any_order(as_it_was: Callable[[], None]) 
 def test_what_mlflow_takes_away_is_what_was_there_before() -> None:
     own = vars(Base)["fit"]
     change("attach")
+    assert hooks.is_attached(Inheriting, "fit")
     change("mlflow")
     hooks.detach_all()
+    assert not hooks.is_attached(Inheriting, "fit")
     toy_autolog(disable=True)
     assert vars(Base)["fit"] is own
     assert "fit" not in vars(Inheriting)

@@ -9,14 +9,15 @@ from mlflow import MlflowClient
 from mlflow.utils.autologging_utils.client import MlflowAutologgingQueueingClient
 
 from lossacc_mlflow.loggers import hooks
-from lossacc_mlflow.loggers.run_end import before_run_ends, on_run_end
+from lossacc_mlflow.loggers.run_end import after_every_end, before_every_end, before_run_ends
 from tests.conftest import Tracking
 
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_wrapped() -> Iterator[None]:
     yield
-    on_run_end(None, None)
+    before_every_end(None)
+    after_every_end(None)
     hooks.detach_all()
 
 
@@ -34,7 +35,8 @@ def ends(here: Tracking, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...
         assert here.client.get_run(run_id).info.status == status
         announced.append((run_id, status, tracking_uri))
 
-    on_run_end(before, after)
+    before_every_end(before)
+    after_every_end(after)
     return announced
 
 
@@ -81,7 +83,7 @@ def test_the_client_of_searches_ends_runs_in_threads_of_its_own(here: Tracking, 
 
 
 def test_a_run_that_cannot_be_ended_has_not_ended(here: Tracking, ends: list[tuple[str, ...]]) -> None:
-    on_run_end(None, lambda *end: ends.append(end))
+    before_every_end(None)
     with pytest.raises(mlflow.MlflowException):
         here.client.set_terminated("0" * 32)
     assert ends == []
