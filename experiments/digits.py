@@ -20,9 +20,8 @@ from experiments.models import (
     Recipe,
     TrainedModel,
     by_epoch,
-    by_iteration,
-    by_n_estimators,
     by_sample_size,
+    by_step,
 )
 
 __all__ = ["EXPECTED", "RECIPES", "main"]
@@ -57,18 +56,18 @@ def over_trained_mlp(data: DataSet) -> TrainedModel:
 
 def random_forest(data: DataSet) -> TrainedModel:
     """Random forest, by its trees."""
-    return by_n_estimators(RandomForestClassifier(200, random_state=0), data)
+    return by_step(RandomForestClassifier(200, random_state=0), data)
 
 
 def hist_gradient_boosting(data: DataSet) -> TrainedModel:
     """Histogram gradient boosting, by its iterations."""
-    return by_iteration(HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=8, random_state=0), data)
+    return by_step(HistGradientBoostingClassifier(max_iter=100, max_leaf_nodes=8, random_state=0), data)
 
 
 def gradient_boosting(data: DataSet) -> TrainedModel:
     """Stochastic gradient boosting, by its iterations."""
     model = GradientBoostingClassifier(n_estimators=120, subsample=0.5, max_features="sqrt", random_state=0)
-    return by_iteration(model, data)
+    return by_step(model, data)
 
 
 def naive_bayes(data: DataSet) -> TrainedModel:

@@ -12,7 +12,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from experiments.data import DataSet, load_data
 from experiments.job import Expected, run_job
-from experiments.models import Recipe, TrainedModel, by_epoch, by_iteration
+from experiments.models import Recipe, TrainedModel, by_epoch, by_step
 from experiments.softmax import NaiveSoftmaxRegression
 
 __all__ = ["EXPECTED", "RECIPES", "main"]
@@ -23,7 +23,7 @@ def boosting(data: DataSet) -> TrainedModel:
     model = GradientBoostingClassifier(
         n_estimators=50, learning_rate=0.6, subsample=0.5, max_features="sqrt", random_state=0
     )
-    return by_iteration(model, data)
+    return by_step(model, data)
 
 
 def overflow(data: DataSet) -> TrainedModel:

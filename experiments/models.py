@@ -9,13 +9,7 @@ from sklearn.metrics import mean_squared_error, r2_score
 from threadpoolctl import threadpool_limits
 
 from experiments.data import DataSet
-from lossacc_mlflow.loggers.sklearn import (
-    TrainingCurves,
-    curves_by_iteration,
-    curves_by_n_estimators,
-    curves_by_sample_size,
-    fit_by_epoch,
-)
+from lossacc_mlflow.loggers.sklearn import FitData, TrainingCurves, curves_after, fit_by_epoch
 from lossacc_mlflow.records import FloatArray, Split
 
 __all__ = [
@@ -24,9 +18,8 @@ __all__ = [
     "as_answered",
     "by_epoch",
     "by_epoch_with_predictions",
-    "by_iteration",
-    "by_n_estimators",
     "by_sample_size",
+    "by_step",
     "regression_by_epoch",
     "squared_error_and_r2",
 ]
@@ -104,21 +97,14 @@ def by_epoch_with_predictions(
     return replace(_trained(model, data, curves, n_epochs=n_epochs), proba_by_step=proba_by_step)
 
 
-def by_iteration(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
-    """Train a boosted model; one point an iteration."""
-    model.fit(data.parts["train"].X, data.parts["train"].y)
-    return _trained(model, data, curves_by_iteration(model, *_train_and_validation(data)))
-
-
-def by_n_estimators(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
-    """Train a forest; one point a tree."""
-    model.fit(data.parts["train"].X, data.parts["train"].y)
-    return _trained(model, data, curves_by_n_estimators(model, *_train_and_validation(data)))
+def by_step(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
+    """Train an ensemble; one point a boosting iteration, or a tree of a forest."""
+    return _fitted(model, data)
 
 
 def by_sample_size(model: Any, data: DataSet) -> TrainedModel:  # noqa: ANN401
     """Train a model that has no steps; one point a size of the training part."""
-    return _trained(model, data, curves_by_sample_size(model, *_train_and_validation(data)))
+    return _fitted(model, data, by_sample_size=True)
 
 
 def as_answered(data: DataSet, proba: FloatArray, **params: object) -> TrainedModel:
@@ -162,6 +148,13 @@ def regression_by_epoch(
 def _train_and_validation(data: DataSet) -> tuple[Any, Any, Any, Any]:
     train, validation = data.parts["train"], data.parts["validation"]
     return train.X, train.y, validation.X, validation.y
+
+
+def _fitted(model: Any, data: DataSet, *, by_sample_size: bool = False) -> TrainedModel:  # noqa: ANN401
+    parts = FitData(*_train_and_validation(data))
+    model.fit(parts.X, parts.y)
+    curves = curves_after(model, parts, by_sample_size=by_sample_size, max_steps=None, max_train_rows=None)
+    return _trained(model, data, NO_CURVES if curves is None else curves)
 
 
 def _trained(model: Any, data: DataSet, curves: TrainingCurves, **params: object) -> TrainedModel:  # noqa: ANN401

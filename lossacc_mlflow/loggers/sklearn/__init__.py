@@ -1,17 +1,23 @@
 """scikit-learn: curves of every estimator that has something to count."""
 
-from lossacc_mlflow.loggers.sklearn.curves import (
+from lossacc_mlflow.loggers.sklearn.epochs import fit_by_epoch
+from lossacc_mlflow.loggers.sklearn.recipes import (
+    FitData,
+    Recipe,
     TrainingCurves,
-    curves_by_iteration,
-    curves_by_n_estimators,
-    curves_by_sample_size,
-    fit_by_epoch,
+    curves_after,
+    leave_out_unseen,
+    recipe_for,
+    watching,
 )
 
 __all__ = [
+    "FitData",
+    "Recipe",
     "TrainingCurves",
-    "curves_by_iteration",
-    "curves_by_n_estimators",
-    "curves_by_sample_size",
+    "curves_after",
     "fit_by_epoch",
+    "leave_out_unseen",
+    "recipe_for",
+    "watching",
 ]

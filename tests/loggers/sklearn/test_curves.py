@@ -27,13 +27,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.sklearn import (
-    TrainingCurves,
-    curves_by_iteration,
-    curves_by_n_estimators,
-    curves_by_sample_size,
-    fit_by_epoch,
-)
+from lossacc_mlflow.loggers.sklearn import FitData, TrainingCurves, curves_after, fit_by_epoch
 
 Array = NDArray[Any]
 Data = tuple[Array, Array, Array, Array]
@@ -48,6 +42,12 @@ def _digits(labels: str = "numbers") -> Data:
         y = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[y]
     x, x_val, y, y_val = train_test_split(x, y, stratify=y, random_state=0)
     return x, y, x_val, y_val
+
+
+def _all_steps(model: Any, data: Data, **options: Any) -> TrainingCurves:  # noqa: ANN401
+    curves = curves_after(model, FitData(*data), max_steps=None, max_train_rows=None, **options)
+    assert curves is not None
+    return curves
 
 
 def _assert_scores(curves: TrainingCurves, at: int, model: Any, data: Data) -> None:  # noqa: ANN401
@@ -102,7 +102,7 @@ def test_logistic_regression_by_epoch_reaches_the_optimum() -> None:
 def test_iterations_are_models_stopped_there(model: Any) -> None:  # noqa: ANN401
     data = _digits("words")
     model.fit(*data[:2])
-    curves = curves_by_iteration(model, *data)
+    curves = _all_steps(model, data)
     assert curves.step.tolist() == [1, 2, 3, 4, 5]
     assert curves.step_unit == "iteration"
     _assert_scores(curves, -1, model, data)
@@ -115,7 +115,7 @@ def test_iterations_are_models_stopped_there(model: Any) -> None:  # noqa: ANN40
 def test_tree_prefixes_are_smaller_forests(kind: Any) -> None:  # noqa: ANN401
     data = _digits("words")
     forest = kind(n_estimators=8, random_state=0).fit(*data[:2])
-    curves = curves_by_n_estimators(forest, *data)
+    curves = _all_steps(forest, data)
     assert curves.step_unit == "n_estimators"
     _assert_scores(curves, -1, forest, data)
     _assert_scores(curves, 2, kind(n_estimators=3, random_state=0).fit(*data[:2]), data)
@@ -131,13 +131,15 @@ def test_sample_sizes_are_nested_stratified_and_end_with_all_data() -> None:
             super().fit(x, y)
             return self
 
-    model = Spy(var_smoothing=1e-3)
-    curves = curves_by_sample_size(model, x, y, x_val, y_val)
+    model = Spy(var_smoothing=1e-3).fit(x, y)
+    seen.clear()
+    curves = _all_steps(model, (x, y, x_val, y_val), by_sample_size=True)
+    seen.append((x, y))
     assert curves.step_unit == "n_samples"
     assert all(key.endswith("_by_n_samples") for key in curves.values)
     assert curves.step.tolist() == [len(part) for _, part in seen]
     assert (curves.step[0], curves.step[-1]) == (len(y) // 10, len(y))
-    for (small, _), (large, _) in pairwise(seen):
+    for (small, _), (large, _) in pairwise(seen[:-1]):
         np.testing.assert_array_equal(large[: len(small)], small)
     shares = np.unique(y, return_counts=True)[1] / len(y)
     for _, part in seen:
@@ -148,8 +150,8 @@ def test_sample_sizes_are_nested_stratified_and_end_with_all_data() -> None:
 
 def test_sample_sizes_of_a_calibrated_svc() -> None:
     data = _digits()
-    model = CalibratedClassifierCV(SVC(gamma=0.02), ensemble=False)
-    curves = curves_by_sample_size(model, *data, sizes=[100, 450])
+    model = CalibratedClassifierCV(SVC(gamma=0.02), ensemble=False).fit(*data[:2])
+    curves = _all_steps(model, data, by_sample_size=True, sizes=[100, 450])
     _assert_scores(curves, -1, model, data)
     assert curves.values["val_loss_by_n_samples"][1] < curves.values["val_loss_by_n_samples"][0]
 
@@ -157,7 +159,7 @@ def test_sample_sizes_of_a_calibrated_svc() -> None:
 def test_certain_errors_cost_scikit_learns_clip() -> None:
     x, y = load_iris(return_X_y=True)
     forest = RandomForestClassifier(1, bootstrap=False, random_state=0).fit(x[::2], y[::2])
-    curves = curves_by_n_estimators(forest, x[::2], y[::2], x[1::2], y[1::2])
+    curves = _all_steps(forest, (x[::2], y[::2], x[1::2], y[1::2]))
     errors = 1 - curves.values["val_accuracy"][0]
     assert errors > 0
     assert curves.values["val_loss"][0] == pytest.approx(errors * -np.log(np.finfo(np.float64).eps))
@@ -194,6 +196,10 @@ def test_curves_cannot_be_changed() -> None:
         curves.step[0] = 7
 
 
+def _by_size(data: Data, sizes: list[int]) -> TrainingCurves:
+    return _all_steps(GaussianNB().fit(*data[:2]), data, by_sample_size=True, sizes=sizes)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -202,12 +208,10 @@ def test_curves_cannot_be_changed() -> None:
             lambda d: fit_by_epoch(DecisionTreeClassifier(), *d, n_epochs=2),
             "DecisionTreeClassifier cannot be trained by",
         ),
-        (lambda d: curves_by_iteration(GaussianNB(), *d), "GaussianNB has no staged_predict_proba"),
-        (lambda d: curves_by_n_estimators(GaussianNB(), *d), "GaussianNB is not a forest"),
-        (lambda d: curves_by_sample_size(GaussianNB(), *d, sizes=[]), r"sizes must increase .* they are \[\]"),
-        (lambda d: curves_by_sample_size(GaussianNB(), *d, sizes=[100, 100]), "sizes must increase"),
-        (lambda d: curves_by_sample_size(GaussianNB(), *d, sizes=[100, 451]), "at most 450 samples"),
-        (lambda d: curves_by_sample_size(GaussianNB(), *d, sizes=[5, 450]), "5 samples, lacks the classes"),
+        (lambda d: _by_size(d, []), r"sizes must increase .* they are \[\]"),
+        (lambda d: _by_size(d, [100, 100]), "sizes must increase"),
+        (lambda d: _by_size(d, [100, 451]), "at most 450 samples"),
+        (lambda d: _by_size(d, [5, 450]), "5 samples, lacks the classes"),
     ],
 )
 def test_what_cannot_be_done_says_what_to_do(call: Callable[[Data], object], message: str) -> None:

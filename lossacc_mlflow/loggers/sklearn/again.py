@@ -1,0 +1,116 @@
+"""Estimators that show nothing while they are fitted: clones of them, stopped after 1, 2, ... of their steps.
+
+A clone that starts from the same random numbers, and may take k steps, is the model as it was after k steps of the fit,
+shuffling and step sizes included; going on by ``partial_fit`` or ``warm_start`` would begin those anew. The sum of the
+steps is what it costs: about 2.5 times the fit for eight points.
+"""
+
+import copy
+import warnings
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from lossacc_mlflow.loggers.sklearn.data import FitData, Part
+from lossacc_mlflow.loggers.sklearn.kinds import Recipe
+from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
+from lossacc_mlflow.loggers.sklearn.scores import answer_of
+from lossacc_mlflow.loggers.sklearn.steps import spaced_steps
+from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
+from lossacc_mlflow.loggers.sklearn.watch import Replay, Watched
+from lossacc_mlflow.records import IntArray
+
+__all__ = ["MAX_REFIT_SECONDS", "curves_of_clones", "fit_quietly"]
+
+MAX_REFIT_SECONDS = 1.0
+"""What all clones together may take by default."""
+
+_POINTS = (12, 8, 5)
+"""Numbers of points that are tried: as many as there is time for."""
+
+
+def curves_of_clones(
+    estimator: Any,  # noqa: ANN401
+    data: FitData,
+    recipe: Recipe,
+    parts: list[Part],
+    *,
+    watched: Watched | None = None,
+    max_seconds: float | None = MAX_REFIT_SECONDS,
+) -> TrainingCurves | None:
+    """Fit clones of a fitted estimator for fewer steps; the last point is the estimator itself.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor
+        Fitted, with ``max_iter`` and ``n_iter_``.
+    data : FitData
+        What it was fitted on.
+    recipe : Recipe
+    parts : list of Part
+    watched : Watched, optional
+        Of its fit: how long it took, and the random numbers that it started from.
+    max_seconds : float, optional
+        No curve is made where even five points would take longer; None: it may take as long as it takes.
+
+    Returns
+    -------
+    TrainingCurves or None
+        None where it would take too long, or the estimator did not iterate.
+    """
+    taken = getattr(estimator, "n_iter_", None)
+    n_steps = 0 if taken is None else int(np.max(taken))
+    replay = watched.replay if watched is not None else None
+    steps = _affordable(n_steps, watched.seconds if replay and watched else None, max_seconds)
+    if not len(steps):
+        return None
+    start = replay or Replay(copy.deepcopy(estimator), None)
+    is_same = replay is not None or not _draws_anew(estimator)
+    scored, began = ScoredSteps(parts), perf_counter()
+    for step in steps.tolist():
+        model = estimator
+        if step < n_steps or not is_same:
+            model = _clone_of(start, step)
+            fit_quietly(model, data.X, data.y, data.sample_weight)
+        scored.add(step, lambda part, model=model: answer_of(model, part.X))  # type: ignore[misc]
+        if max_seconds is not None and perf_counter() - began > 2 * max_seconds:
+            return None
+    note = "The points before the last one are clones of the model, fitted again for fewer steps."
+    if not is_same:
+        note = "A clone of the model, fitted again with other random numbers: the model has no random_state."
+    return scored.curves(recipe, note)
+
+
+def fit_quietly(model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:  # noqa: ANN401, N803
+    """Fit a clone of ours: nobody is told that it stops early, which it is to do."""
+    given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y, **given)
+
+
+def _affordable(n_steps: int, fit_seconds: float | None, max_seconds: float | None) -> IntArray:
+    for n_points in _POINTS:
+        steps = spaced_steps(n_steps, n_points)
+        if fit_seconds is None or max_seconds is None or fit_seconds * steps[:-1].sum() <= max_seconds * n_steps:
+            return steps
+    return np.arange(0)
+
+
+def _clone_of(replay: Replay, n_steps: int) -> Any:  # noqa: ANN401
+    model = copy.deepcopy(replay.estimator)
+    model.__dict__.pop("_skl_callbacks", None)  # those of the user have seen the fit
+    params = model.get_params(deep=False)
+    model.set_params(max_iter=n_steps, **({"verbose": 0} if "verbose" in params else {}))
+    if replay.numpy_state is not None and "random_state" in params and params["random_state"] is None:
+        generator = np.random.RandomState()  # noqa: NPY002  (the kind that scikit-learn draws from)
+        generator.set_state(replay.numpy_state)
+        model.set_params(random_state=generator)
+    return model
+
+
+def _draws_anew(estimator: Any) -> bool:  # noqa: ANN401
+    """Whether a second fit of the estimator would draw other random numbers."""
+    params = estimator.get_params(deep=False)
+    return "random_state" in params and not isinstance(params["random_state"], int | np.integer)
