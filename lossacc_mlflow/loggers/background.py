@@ -51,6 +51,7 @@ class DiagnosisQueue:
 
     def __init__(self, diagnose: Callable[[EndedRun], None]) -> None:
         self.diagnose = diagnose
+        self._thread: Thread | None = None
         self._start_anew(0)
 
     def put(self, run_id: str, tracking_uri: str) -> None:
@@ -114,7 +115,7 @@ class DiagnosisQueue:
         self._changed = Condition()
         self._waiting: dict[EndedRun, None] = {}
         self._current: EndedRun | None = None
-        self._thread: Thread | None = None
+        self._thread = None
         self._missed: dict[EndedRun, str] = {}  # and why
         self._without_store: dict[str, tuple[float, str]] = {}  # by URI: until when it is not tried, and why
         self._is_exiting = self._is_interrupted = False

@@ -2,15 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, cast, get_args
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.records import Verdict
 
-__all__ = ["Options", "Predictions"]
+__all__ = ["Options", "Predictions", "check_validation_data"]
 
 Predictions = Literal["last", "best"] | int | None
 """Of which steps predictions of the validation data are kept: the last, the best by loss, every n-th, none."""
+
+_VERDICTS = get_args(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,22 @@ class Options:
     silent: bool = False
 
     def __post_init__(self) -> None:
-        every = self.predictions
-        is_count = isinstance(every, int) and not isinstance(every, bool) and every > 0
-        if not (is_count or every in {None, "last", "best"}):
+        # Whatever a person may have written, not only what the annotations allow.
+        every: object = self.predictions
+        if not (every is None or (isinstance(every, str) and every in {"last", "best"}) or _is_count(every)):
             raise InputError(f"predictions is {every!r}; wanted is 'last', 'best', a number of steps, or None.")
-        fraction = self.validation_fraction
-        if fraction is not None and not 0 < fraction < 1:
+        fraction: object = self.validation_fraction
+        if not (fraction is None or (isinstance(fraction, Real) and 0 < float(fraction) < 1)):
             raise InputError(f"validation_fraction is {fraction!r}; wanted is a share between 0 and 1.")
-        unknown = self.alarms - set(get_args(Verdict))
-        if unknown:
-            raise InputError(
-                f"stop_when names {', '.join(map(repr, sorted(unknown)))}; wanted is one of "
-                f"{', '.join(map(repr, get_args(Verdict)))}."
-            )
+        samples: object = self.train_evaluation
+        if not (isinstance(samples, bool) or _is_count(samples)):
+            raise InputError(f"train_evaluation is {samples!r}; wanted is True, False, or a number of samples.")
+        for name in ("by_sample_size", "diagnose", "silent"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; wanted is True or False.")
+        if self.validation_data is not None:
+            check_validation_data(self.validation_data)
+        _check_alarms(self.stop_when)
 
     @property
     def alarms(self) -> frozenset[Verdict]:
@@ -75,3 +81,48 @@ class Options:
             return frozenset()
         names = [self.stop_when] if isinstance(self.stop_when, str) else self.stop_when
         return frozenset(cast("Collection[Verdict]", names))
+
+
+def check_validation_data(data: object) -> None:
+    """Check that held-out data are two things of the same number of samples, as far as they tell.
+
+    Parameters
+    ----------
+    data : tuple of (X, y)
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    if not isinstance(data, tuple) or len(data) != 2:
+        kind = f"a tuple of {len(data)}" if isinstance(data, tuple) else f"a {type(data).__name__}"
+        raise InputError(f"validation_data is {kind}; wanted is a tuple (X, y).")
+    n_samples = [_n_samples(part) for part in data]
+    if None not in n_samples and n_samples[0] != n_samples[1]:
+        raise InputError(f"validation_data: X has {n_samples[0]} samples, y has {n_samples[1]}.")
+
+
+def _check_alarms(stop_when: object) -> None:
+    if stop_when is None:
+        return
+    if not isinstance(stop_when, Collection):
+        raise InputError(f"stop_when is {stop_when!r}; wanted is the name of a verdict, or several.")
+    names = [stop_when] if isinstance(stop_when, str) else stop_when
+    unknown = [name for name in names if name not in _VERDICTS]
+    if unknown:
+        raise InputError(
+            f"stop_when names {', '.join(map(repr, unknown))}; wanted is one of {', '.join(map(repr, _VERDICTS))}."
+        )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is not bool and isinstance(value, Integral) and int(value) > 0
+
+
+def _n_samples(data: Any) -> int | None:  # noqa: ANN401  (anything that an estimator takes)
+    shape = getattr(data, "shape", None)
+    try:
+        return int(shape[0]) if shape is not None else len(data)
+    except (TypeError, IndexError):
+        return None

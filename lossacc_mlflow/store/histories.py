@@ -17,6 +17,7 @@ from requests import Response
 from lossacc_mlflow.keys import AUXILIARY, ParsedKey, parse_keys
 from lossacc_mlflow.series import Series
 from lossacc_mlflow.store.connection import Connection, each, open_engine
+from lossacc_mlflow.store.tags import read_facts
 
 __all__ = ["HistoryReader", "decoded", "open_histories"]
 
@@ -52,7 +53,7 @@ def open_histories(connection: Connection, overrides: Mapping[str, ParsedKey]) -
     ----------
     connection : Connection
     overrides : mapping of str to ParsedKey
-        Keys to read that `keys` does not understand.
+        Keys to read that `keys` does not understand, besides those that the tag ``lossacc.keys`` of a run names.
 
     Yields
     ------
@@ -69,7 +70,9 @@ def open_histories(connection: Connection, overrides: Mapping[str, ParsedKey]) -
 def _read(
     read_points: Callable[[_Wanted], _Points], overrides: Mapping[str, ParsedKey], runs: Sequence[Run]
 ) -> dict[str, tuple[Series, ...]]:
-    wanted = {run.info.run_id: _wanted(run.data.metrics, overrides) for run in runs}
+    wanted = {
+        run.info.run_id: _wanted(run.data.metrics, {**read_facts(run.data.tags).overrides, **overrides}) for run in runs
+    }
     points = read_points(wanted)
     return {
         run_id: tuple(_series(key, points[run_id, key]) for key in keys if points.get((run_id, key)))

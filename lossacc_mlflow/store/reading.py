@@ -80,7 +80,7 @@ def read_runs(
     run_ids : sequence of str
     tracking_uri : str, optional
     overrides : mapping of str to ParsedKey
-        What metric keys mean, before `keys` is asked.
+        What metric keys mean, before the tag ``lossacc.keys`` and `keys` are asked.
     n_classes : int, optional
         Instead of what the tag ``lossacc.n_classes``, the class counts or the predictions say.
     loss : str, optional
@@ -114,7 +114,10 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
     run, series = logged
     facts = read_facts(run.data.tags)
     curves, other_keys = assemble_curves(
-        series, loss=wanted.loss or facts.loss, step_unit=facts.step_unit, overrides=wanted.overrides
+        series,
+        loss=wanted.loss or facts.loss,
+        step_unit=facts.step_unit,
+        overrides={**facts.overrides, **wanted.overrides},
     )
     read_keys = {one.key for one in series}
     unread_keys = (key for key in run.data.metrics if key not in read_keys and not is_bookkeeping(key))

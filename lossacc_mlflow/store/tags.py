@@ -3,19 +3,33 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import cast, get_args
 
+from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.keys import ParsedKey, parse_override
 from lossacc_mlflow.records import StepUnit
 
-__all__ = ["KIND_TAG", "MAX_TAG_LENGTH", "OWN_TAG_PREFIX", "LoggedFacts", "merge_note", "merge_tables", "read_facts"]
+__all__ = [
+    "KEYS_TAG",
+    "KIND_TAG",
+    "MAX_TAG_LENGTH",
+    "OWN_TAG_PREFIX",
+    "LoggedFacts",
+    "merge_note",
+    "merge_tables",
+    "read_facts",
+]
 
 OWN_TAG_PREFIX = "lossacc."
 """Begins the key of every tag of ours."""
 
 KIND_TAG = "lossacc.kind"
 """Says ``comparison`` on the run that compares the others."""
+
+KEYS_TAG = "lossacc.keys"
+"""Says what metric keys mean, as in ``my_key=validation:log_loss,other=train:accuracy``."""
 
 MAX_TAG_LENGTH = 8_000
 """Characters that MLflow keeps of a run's tag."""
@@ -36,6 +50,8 @@ class LoggedFacts:
     n_classes : int or None
     class_counts : mapping of str to int, or None
     baseline_accuracy, baseline_loss : float or None
+    overrides : mapping of str to ParsedKey
+        What metric keys mean, before `keys` is asked.
     warnings : tuple of str
         Tags that could not be read.
     """
@@ -46,11 +62,12 @@ class LoggedFacts:
     class_counts: Mapping[str, int] | None = None
     baseline_accuracy: float | None = None
     baseline_loss: float | None = None
+    overrides: Mapping[str, ParsedKey] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
 def read_facts(tags: Mapping[str, str]) -> LoggedFacts:
-    """Read the tags ``lossacc.loss``, ``.step_unit``, ``.n_classes``, ``.class_counts`` and the baselines.
+    """Read the tags ``lossacc.loss``, ``.step_unit``, ``.n_classes``, ``.class_counts``, ``.keys`` and the baselines.
 
     Parameters
     ----------
@@ -92,6 +109,12 @@ def read_facts(tags: Mapping[str, str]) -> LoggedFacts:
         baselines[name] = number = _finite(tags.get(f"lossacc.{name}"))
         if number is None and f"lossacc.{name}" in tags:
             left_out(f"lossacc.{name}", "it is no finite number")
+    overrides: dict[str, ParsedKey] = {}
+    for part in filter(None, map(str.strip, tags.get(KEYS_TAG, "").split(","))):
+        try:
+            overrides |= [parse_override(part)]
+        except InputError as error:
+            warnings.append(f"tag {KEYS_TAG}: {error}")
     return LoggedFacts(
         loss=tags.get("lossacc.loss"),
         step_unit=cast("StepUnit | None", step_unit),
@@ -99,6 +122,7 @@ def read_facts(tags: Mapping[str, str]) -> LoggedFacts:
         class_counts=class_counts,
         baseline_accuracy=baselines["baseline_accuracy"],
         baseline_loss=baselines["baseline_loss"],
+        overrides=overrides,
         warnings=tuple(warnings),
     )
 

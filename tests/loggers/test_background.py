@@ -123,7 +123,11 @@ def test_an_interrupted_exit_says_which_runs_are_left(caplog: pytest.LogCaptureF
 
 def test_a_forked_child_leaves_the_runs_of_its_parent_alone(here: Tracking) -> None:
     hold = Event()
-    queue = DiagnosisQueue(lambda _: hold.wait(20) and None)
+
+    def diagnose(_: EndedRun) -> None:
+        hold.wait(20)
+
+    queue = DiagnosisQueue(diagnose)
     for run_id in "ab":
         queue.put(run_id, here.uri)
     child = DiagnosisQueue(lambda run: diagnose_ended_run(run, Settings()))

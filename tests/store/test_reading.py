@@ -158,6 +158,25 @@ def test_odd_tags_are_told_and_left_out(sqlite_store: Tracking) -> None:
     assert [key in " ".join(run.warnings) for key in tags] == [True] * 3
 
 
+def test_a_tag_tells_what_keys_mean_and_a_person_knows_better(tracking: Tracking) -> None:
+    run_id = tracking.new_run("net", **{"lossacc.keys": "train_loss=train:log_loss, odd = validation:accuracy, x=y"})
+    values = {"loss": LOSS + 1, "train_loss": LOSS, "odd": 1 - LOSS / 3, "val_loss": LOSS + 0.1}
+    log_points(run_id, {key: (STEPS, value) for key, value in values.items()}, tracking_uri=tracking.uri)
+    tracking.client.set_tag(run_id, "lossacc.loss", "log_loss")
+    run = read_run(run_id, tracking_uri=tracking.uri)
+    read = {(curve.split, curve.metric.name): curve.key for curve in run.curves}
+    assert read == {
+        ("train", "log_loss"): "train_loss",
+        ("validation", "log_loss"): "val_loss",
+        ("validation", "accuracy"): "odd",
+    }
+    (warning,) = run.warnings
+    assert "tag lossacc.keys: cannot read the key mapping 'x=y'" in warning
+    asked = read_run(run_id, tracking_uri=tracking.uri, overrides=dict([parse_override("odd=test:f1")]))
+    assert ("test", "f1") in {(curve.split, curve.metric.name) for curve in asked.curves}
+    assert ("validation", "accuracy") not in {(curve.split, curve.metric.name) for curve in asked.curves}
+
+
 def test_the_fingerprint_tells_whether_something_was_logged_since(sqlite_store: Tracking) -> None:
     run_id = sqlite_store.new_run()
 

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
+import joblib
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, hinge_loss, log_loss, r2_score, root_mean_squared_error
