@@ -74,7 +74,7 @@ def assemble_curves(
       steps of the run, and count as ``global_step``.
     - Global steps become epochs through a series ``epoch``, if that gives each point of each curve an epoch of its
       own; with several points an epoch, or with fractions of epochs, they stay what they are. Keys that end in
-      ``_step`` always stay.
+      ``_step`` always stay. A curve of which another key holds a version by epoch does not keep the others back.
     - The extra last point of XGBoost, LightGBM and Keras after early stopping, a repetition of the best one, is
       dropped.
     - Of several keys for one (metric, split, step unit) an override is kept, else the one with the most finite points,
@@ -208,7 +208,9 @@ def _with_epochs(candidates: Sequence[_Candidate], epoch: Curve) -> list[_Candid
     untold = [
         steps
         for candidate, steps in zip(candidates, epochs, strict=True)
-        if candidate.told_unit is None and _is_within(candidate.curve, epoch)
+        if candidate.told_unit is None
+        and _is_within(candidate.curve, epoch)
+        and not _has_epoch_version(candidate, candidates)
     ]
     all_map = all(steps is not None for steps in untold)
     placed = []
@@ -221,6 +223,17 @@ def _with_epochs(candidates: Sequence[_Candidate], epoch: Curve) -> list[_Candid
         else:
             placed.append(candidate)
     return placed
+
+
+def _has_epoch_version(candidate: _Candidate, candidates: Sequence[_Candidate]) -> bool:
+    """Tell whether another key holds the same metric by epoch, so that this one need not be what is judged."""
+    curve = candidate.curve
+    return not candidate.is_override and any(
+        (other.is_override or other.told_unit == "epoch")
+        and (other.curve.metric, other.curve.split) == (curve.metric, curve.split)
+        for other in candidates
+        if other is not candidate
+    )
 
 
 def _is_within(curve: Curve, epoch: Curve) -> bool:

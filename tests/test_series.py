@@ -153,6 +153,23 @@ def test_lightning_global_steps_become_epochs() -> None:
     assert curves["loss", "train", "global_step"].step.tolist() == [4, 9, 14, 19, 24, 29]
 
 
+@pytest.mark.parametrize("by_tag", [True, False])
+def test_a_curve_by_batches_does_not_keep_the_others_from_epochs_where_one_by_epoch_is_there(by_tag: bool) -> None:
+    steps = [9, 19, 29]
+    logged = [
+        series("epoch", [0, 0, 1, 1, 2, 2], step=[4, 9, 14, 19, 24, 29]),
+        series("train_loss", range(6), step=[4, 9, 14, 19, 24, 29]),
+        series("train_loss_epoch", [3, 2, 1], step=steps),
+        series("val_loss", [6, 5, 4], step=steps),
+    ]
+    overrides = dict([parse_override("train_loss_epoch=train:loss")]) if by_tag else {}
+    curves, _ = assemble(*logged, overrides=overrides)
+
+    assert curves["loss", "train", "epoch"].value.tolist() == [3, 2, 1]
+    assert curves["loss", "validation", "epoch"].step.tolist() == [0, 1, 2]
+    assert curves["loss", "train", "global_step"].key == "train_loss"
+
+
 @pytest.mark.parametrize("epoch", [[0, 0, 1, 1], [0.5, 1.0, 1.5, 2.0]])
 def test_several_points_an_epoch_stay_on_the_axis_of_global_steps(epoch: list[float]) -> None:
     curves, _ = assemble(

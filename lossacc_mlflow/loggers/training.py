@@ -40,7 +40,8 @@ class TrainingLog:
     options : Options
     name : str
         Of the framework or estimator, for messages.
-    step_unit : {"epoch", "iteration", "n_estimators", "global_step", "n_samples"}
+    step_unit : {"epoch", "iteration", "n_estimators", "global_step", "n_samples"} or None
+        None: what is on the run tells, such as a series ``epoch``.
     loss : str, optional
         What the loss is, such as ``log_loss``, where it is known.
     n_classes : int, optional
@@ -53,6 +54,8 @@ class TrainingLog:
         judge sees them, the run gets no second copy.
     run_id : str, optional
         The active run by default.
+    tracking_uri : str, optional
+        Of the store of `run_id`; MLflow's own by default.
 
     Attributes
     ----------
@@ -67,13 +70,14 @@ class TrainingLog:
         options: Options,
         *,
         name: str,
-        step_unit: StepUnit = "epoch",
+        step_unit: StepUnit | None = "epoch",
         loss: str | None = None,
         n_classes: int | None = None,
         class_counts: Mapping[str, int] | None = None,
         n_validation: int | None = None,
         logged_elsewhere: Collection[str] = (),
         run_id: str | None = None,
+        tracking_uri: str | None = None,
     ) -> None:
         self.options, self.name, self.run_id = options, name, ""
         self.alarm: Alarm | None = None
@@ -94,7 +98,7 @@ class TrainingLog:
                     alarms=options.alarms,
                 )
             self.run_id = run_id or self._find_run()
-            self._outbox = store.Outbox(self.run_id)
+            self._outbox = store.Outbox(self.run_id, tracking_uri=tracking_uri)
             self._outbox.set_tags(
                 run_tags(step_unit=step_unit, loss=loss, n_classes=n_classes, class_counts=class_counts)
             )
@@ -148,14 +152,14 @@ class TrainingLog:
         weights = "its last weights stay"
         if restored_step is not None:
             tags["lossacc.restored_step"] = str(int(restored_step))
-            weights = f"the weights of {self._step_unit} {restored_step} were restored"
+            weights = f"the weights of {self._step_unit or 'step'} {restored_step} were restored"
         self.set_tags(tags)
         if not self.options.silent:
             verdict = self.alarm.verdict.replace("_", " ")
             sentence = f" {self.alarm.message}" if self.alarm.message else ""
             _log.info(
                 "lossacc: %s was stopped at %s %d (%s), and %s.%s",
-                *(self.name, self._step_unit, step, verdict, weights, sentence),
+                *(self.name, self._step_unit or "step", step, verdict, weights, sentence),
             )
 
     def wants_predictions(self, step: int, val_loss: float | None = None, *, is_last: bool = False) -> bool:

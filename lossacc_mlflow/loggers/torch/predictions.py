@@ -87,10 +87,15 @@ class KeptPredictions:
         if training.wants_predictions(step, loss):
             ended.log(training)
 
-    def log_last(self, training: TrainingLog, restored_step: int | None = None) -> None:
-        """Log the predictions of the weights that the training ends with, if they are to be logged."""
-        last = self._last
-        if restored_step is not None and self._best is not None and self._best.step == restored_step:
-            last = self._best
+    def log_last(self, training: TrainingLog, *, is_restored: bool) -> None:
+        """Log the predictions of the weights that the training ends with, if they are to be logged.
+
+        Parameters
+        ----------
+        training : TrainingLog
+        is_restored : bool
+            Whether these are the best ones.
+        """
+        last = self._best if is_restored and self._best is not None else self._last
         if last is not None and not last.is_logged and training.wants_predictions(last.step, is_last=True):
             last.log(training)

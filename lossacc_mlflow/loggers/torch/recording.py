@@ -90,7 +90,7 @@ class Recorder:
         for split in splits:
             if self.has(split):
                 values |= self._named(split, self._sums[split].finish())
-        self._compare_first_losses()
+        self.compare_first_losses()
         self._without_answers.clear()
         return values
 
@@ -168,7 +168,8 @@ class Recorder:
             n = torch.as_tensor(len(scores) if not task.is_dense else scores.numel(), device=scores.device)
         self._first[split] = (expected, n, expected / n if total is None else total * 1 if is_mean else total / n)
 
-    def _compare_first_losses(self) -> None:
+    def compare_first_losses(self) -> None:
+        """Find out whether the loss is the log loss, by the first batches; here the host waits for the device."""
         for split, (expected, n, given) in self._first.items():
             self._is_log_loss[split] = isclose(float(expected) / float(n), float(given), rel_tol=0.01, abs_tol=1e-4)
         self._first.clear()
