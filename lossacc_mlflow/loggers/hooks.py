@@ -214,36 +214,47 @@ class _Descriptor:
 
 def _watch_mlflow() -> None:
     """Have our wrappers step aside while MLflow looks at a function, sets a patch, or takes it away."""
-    for name, of in (
-        ("apply", lambda patch, *_, **__: (patch.destination, patch.name)),
-        ("revert", lambda patch, *_, **__: (patch.destination, patch.name)),
-        ("get_original_attribute", lambda obj, name, *_, **__: (obj, name)),
+    for name, stepping_aside in (
+        ("apply", _around_change),
+        ("revert", _around_change),
+        ("get_original_attribute", _around_look),
     ):
         current = getattr(gorilla, name)
-        theirs, ours = _GORILLA.setdefault(name, (current, _stepping_aside(current, of)))
+        theirs, ours = _GORILLA.setdefault(name, (current, stepping_aside(current)))
         if current is theirs:
             setattr(gorilla, name, ours)
 
 
-def _stepping_aside(theirs: Callable[..., Any], of: Callable[..., tuple[Any, str]]) -> Callable[..., Any]:
+def _around_change(theirs: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(theirs)
-    def ours(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        with _aside(*of(*args, **kwargs)):
-            return theirs(*args, **kwargs)
+    def change(patch: gorilla.Patch, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        with _aside(patch.destination, patch.name, always_back=True):
+            return theirs(patch, *args, **kwargs)
 
-    return ours
+    return change
+
+
+def _around_look(theirs: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(theirs)
+    def look(obj: Any, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        with _aside(obj, name, always_back=False):
+            return theirs(obj, name, *args, **kwargs)
+
+    return look
 
 
 @contextmanager
-def _aside(owner: Any, name: str) -> Iterator[None]:  # noqa: ANN401
+def _aside(owner: Any, name: str, *, always_back: bool) -> Iterator[None]:  # noqa: ANN401
+    """Take our wrapper off; it goes back if it was on top, or, after a change, in any case."""
     attachment = _ATTACHED.get((id(owner), name))
     if attachment is None:
         yield
         return
     with _LOCK:
+        was_on_top = attachment.top is not None
         _take_off(attachment)
         try:
             yield
         finally:
-            if attachment.is_enabled and attachment.top is None:
+            if attachment.is_enabled and attachment.top is None and (was_on_top or always_back):
                 _put_on_top(attachment)

@@ -113,6 +113,7 @@ def test_ours_is_outside_of_mlflows_in_any_order(as_it_was: Callable[[], None]) 
         ours = ["ours"] * (last["detach"] < last["attach"])
         theirs = ["mlflow"] * (last["mlflow off"] < last["mlflow"])
         assert said_by(lambda: Base().fit(1)) == [*ours, *theirs, "fit"], steps
+        assert len(hooks._ATTACHED[id(Base), "fit"].layers) == len(ours)
         inheriting, calling = said_by(lambda: Inheriting().fit(1)), said_by(lambda: Calling().fit(1))
         assert inheriting[: len(ours + theirs)] == ours + theirs, steps
         assert calling[: len(ours + theirs) + 1] == [*ours, *theirs, "calling"], steps
