@@ -1,0 +1,184 @@
+"""What XGBoost's boosters answer: their task, their data, and their curves after the fact."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lossacc_mlflow.errors import InputError, MissingExtraError
+from lossacc_mlflow.loggers.boosting_roles import stages
+from lossacc_mlflow.loggers.boosting_scores import Task, score, scored_set
+from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
+from lossacc_mlflow.records import Split
+
+try:
+    import xgboost
+except ImportError as error:
+    raise MissingExtraError(
+        "lossacc_mlflow.loggers.xgboost needs XGBoost: pip install 'lossacc-mlflow[xgboost]'."
+    ) from error
+
+__all__ = ["as_matrix", "curves_of_model", "labels_of", "task_of"]
+
+_REGRESSIONS = frozenset(
+    {
+        "reg:squarederror",
+        "reg:squaredlogerror",
+        "reg:pseudohubererror",
+        "reg:absoluteerror",
+        "reg:logistic",
+        "reg:quantileerror",
+        "count:poisson",
+        "reg:gamma",
+        "reg:tweedie",
+    }
+)
+_EXPONENTIAL = frozenset({"count:poisson", "reg:gamma", "reg:tweedie"})
+
+
+def curves_of_model(
+    model: Any,  # noqa: ANN401
+    X: ArrayLike,  # noqa: N803  (scikit-learn's name)
+    y: ArrayLike,
+    X_val: ArrayLike | None = None,  # noqa: N803
+    y_val: ArrayLike | None = None,
+    *,
+    max_stages: int = 200,
+) -> TrainingCurves:
+    """Score a trained model after each of its iterations, without training it again.
+
+    Every tree is asked once: the time is that of one prediction, and a little.
+
+    Parameters
+    ----------
+    model : fitted XGBClassifier, XGBRegressor, their random forests, or Booster
+    X, X_val : array-like of shape (n_samples, n_features)
+    y, y_val : array-like of shape (n_samples,)
+        For a Booster, as it was trained: classes are 0 to K-1.
+    max_stages : int
+        Of a model with more iterations so many are scored, evenly spaced.
+
+    Returns
+    -------
+    TrainingCurves
+        Steps are iterations, from 0.
+
+    Raises
+    ------
+    InputError
+        If the model has no iterations (linear boosters), has several targets or an objective without loss and
+        accuracy, or labels are unknown to it.
+    """
+    estimator = model if isinstance(model, xgboost.XGBModel) else None
+    booster = model if estimator is None else estimator.get_booster()
+    task = task_of(booster)
+    if task is None or callable(getattr(estimator, "objective", None)):
+        raise InputError("loss and accuracy are not known of the objective of this model; its curves cannot be made.")
+    if json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] == "gblinear":
+        raise InputError("a linear booster keeps no iterations: log its curves while it is trained.")
+    data: dict[Split, Any] = {"train": (X, y)}
+    if X_val is not None:
+        data["validation"] = (X_val, y_val)
+    after = stages(booster.num_boosted_rounds(), max_stages)
+    values: dict[str, list[float]] = {}
+    for split, pair in data.items():
+        matrix = as_matrix(pair, None, estimator)
+        for outputs in _staged_outputs(booster, matrix, task, after):
+            one = scored_set(split, task, labels_of(matrix), None, partial(np.copy, outputs))
+            if one is None:
+                raise InputError(f"the {split} labels are unknown to the model: classes are 0 to {task.n_classes}.")
+            for key, value in score(task, one, outputs).items():
+                values.setdefault(f"{'val' if split == 'validation' else split}_{key}", []).append(value)
+    return TrainingCurves(
+        {key: np.array(column) for key, column in values.items()},
+        np.array(after) - 1,
+        "iteration",
+        loss="rmse" if task.kind == "regression" else task.loss,
+        kept_step=_kept_step(booster),
+    )
+
+
+def _kept_step(booster: Any) -> int | None:  # noqa: ANN401
+    """The iteration at which early stopping says that the model is best."""
+    best = booster.attr("best_iteration")
+    return None if best is None else int(best)
+
+
+def _staged_outputs(booster: Any, matrix: Any, task: Task, after: list[int]) -> Iterator[NDArray[Any]]:  # noqa: ANN401
+    """Yield what a booster answers after so many iterations, from the margins that the trees in between add."""
+
+    def margin(begin: int, end: int) -> NDArray[Any]:
+        answer = booster.predict(matrix, output_margin=True, iteration_range=(begin, end))
+        return np.asarray(answer, dtype=np.float64)
+
+    total = margin(0, after[0])
+    # Every prediction begins with the intercept; it must count once.
+    intercept = margin(0, 1) + margin(1, 2) - margin(0, 2) if booster.num_boosted_rounds() > 1 else 0.0
+    for begin, end in zip([0, *after], after, strict=False):
+        if begin:
+            total = total + margin(begin, end) - intercept
+        yield total if task.is_margin else _from_margin(booster, total)
+
+
+def _from_margin(booster: Any, margin: NDArray[Any]) -> NDArray[Any]:  # noqa: ANN401
+    objective = _objective_of(booster)
+    if objective in _EXPONENTIAL:
+        return np.asarray(np.exp(margin))
+    return 1 / (1 + np.exp(-margin)) if objective == "reg:logistic" else margin
+
+
+def task_of(booster: Any) -> Task | None:  # noqa: ANN401
+    """Tell what a booster answers; None where loss and accuracy mean nothing (ranking, survival).
+
+    Raises
+    ------
+    InputError
+        If it has several targets.
+    """
+    learner = json.loads(booster.save_config())["learner"]
+    shape = learner["learner_model_param"]
+    if int(shape.get("num_target", 1)) > 1:
+        raise InputError(
+            f"the model has {shape['num_target']} targets; loss and accuracy are logged for one. "
+            "The training itself is not touched."
+        )
+    objective = str(learner["objective"]["name"])
+    if objective in {"binary:logistic", "binary:logitraw"}:
+        return Task("binary", is_margin=True, n_classes=2)
+    if objective == "binary:hinge":
+        return Task("hinge", is_margin=True, n_classes=2)
+    if objective in {"multi:softprob", "multi:softmax"}:
+        return Task("multiclass", is_margin=True, n_classes=int(shape["num_class"]))
+    return Task("regression") if objective in _REGRESSIONS else None
+
+
+def _objective_of(booster: Any) -> str:  # noqa: ANN401
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def labels_of(matrix: Any) -> NDArray[Any]:  # noqa: ANN401
+    """Return the labels of a DMatrix, shape (n_samples,), or (n_samples, n_targets) where there are several."""
+    labels = np.asarray(matrix.get_label())
+    n_rows = matrix.num_row()
+    return labels.reshape(n_rows, -1) if labels.ndim == 1 and len(labels) > n_rows > 0 else labels
+
+
+def as_matrix(data: Any, like: Any, estimator: Any) -> Any:  # noqa: ANN401
+    """Bring held-out data into the form of the training data: names and types of features, and what is missing."""
+    if isinstance(data, xgboost.DMatrix):
+        return data
+    X, y = data  # noqa: N806
+    if isinstance(X, xgboost.DMatrix):
+        return X
+    named = hasattr(X, "columns")
+    return xgboost.DMatrix(
+        X,
+        label=np.asarray(y),
+        missing=np.nan if estimator is None else estimator.missing,
+        feature_names=None if named or like is None else like.feature_names,
+        feature_types=None if named or like is None else like.feature_types,
+        enable_categorical=True,
+    )
