@@ -42,6 +42,7 @@ AUXILIARY = frozenset(
         "stopped_iteration",
         "restored_epoch",
         "stopped_epoch",
+        "train_runtime",
     }
 )
 """Keys that say where in the training something happened; they are understood, and are no curves."""

@@ -77,9 +77,9 @@ def assemble_curves(
       ``_step`` always stay. A curve of which another key holds a version by epoch does not keep the others back.
     - The extra last point of XGBoost, LightGBM and Keras after early stopping, a repetition of the best one, is
       dropped.
+    - The mean over the whole run that transformers logs as ``train_loss`` when it ends is no point of a curve.
     - Of several keys for one (metric, split, step unit) an override is kept, else the one with the most finite points,
-      else the plainest spelling. So ``val_loss`` is kept and not the single ``validation_loss`` of Keras, and ``loss``
-      and not the mean over all steps that transformers logs as ``train_loss``.
+      else the plainest spelling. So ``val_loss`` is kept and not the single ``validation_loss`` of Keras.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def assemble_curves(
     >>> curves[0].split, curves[0].step.tolist(), curves[0].value.tolist(), curves[0].n_unsorted, other
     ('validation', [0, 1, 2], [0.7, 0.4, 0.5], 1, ('lr',))
     """
-    by_key = {one.key: one for one in series if len(one)}
+    by_key = _without_run_mean({one.key: one for one in series if len(one)})
     parsed = {**parse_keys(by_key), **{key: overrides[key] for key in by_key if key in overrides}}
     other_keys = tuple(sorted(key for key in by_key if key not in parsed and not is_bookkeeping(key)))
     counters = {key.lower(): one for key, one in by_key.items() if key.lower() in AUXILIARY and key not in parsed}
@@ -128,6 +128,27 @@ def assemble_curves(
     if "epoch" in marks:
         candidates = _with_epochs(candidates, marks["epoch"])
     return _one_of_each(candidates), other_keys
+
+
+def _without_run_mean(by_key: dict[str, Series]) -> dict[str, Series]:
+    """Drop the mean over the whole run that transformers logs as one more point of ``train_loss``.
+
+    It comes with ``train_runtime``, at the same step and in the same moment.
+    """
+    ends, losses = by_key.get("train_runtime"), by_key.get("train_loss")
+    if ends is None or losses is None:
+        return by_key
+    is_mean = np.isin(losses.step, ends.step)
+    if losses.timestamp is not None and ends.timestamp is not None:
+        is_mean &= np.isin(losses.timestamp, ends.timestamp)
+    kept = Series(
+        losses.key,
+        losses.step[~is_mean],
+        losses.value[~is_mean],
+        None if losses.timestamp is None else losses.timestamp[~is_mean],
+    )
+    others = {key: one for key, one in by_key.items() if key != "train_loss"}
+    return {**others, "train_loss": kept} if len(kept) else others
 
 
 _COUNTER = ParsedKey(METRICS["loss"], "train", None)

@@ -234,3 +234,16 @@ def test_a_million_points_take_well_under_a_tenth_of_a_second() -> None:
         assert len(only(big)) == n
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.1
+
+
+@pytest.mark.parametrize("has_timestamps", [False, True])
+def test_the_mean_that_transformers_logs_at_the_end_is_no_point_of_the_curve(has_timestamps: bool) -> None:
+    def logged(key: str, step: list[int], timestamp: list[int]) -> Series:
+        times = np.array(timestamp) if has_timestamps else None
+        return Series(key, np.array(step), np.arange(len(step), dtype=np.float64), times)
+
+    ends = logged("train_runtime", [3], [50])
+    curves, other = assemble_curves([ends, logged("train_loss", [1, 2, 3, 3], [10, 20, 30, 50])])
+    assert curves[0].value.tolist() == ([0, 1, 2] if has_timestamps else [0, 1])
+    assert other == ()
+    assert assemble_curves([ends, logged("train_loss", [3], [50])]) == ((), ())
