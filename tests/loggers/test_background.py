@@ -80,7 +80,7 @@ def test_a_store_that_does_not_answer_is_one_warning_with_the_command(caplog: py
     assert tried == ["a", "c"]
     (record,) = caplog.records
     assert record.message == (
-        "lossacc: 3 run(s) not diagnosed: nobody answers at http://me:***@host. To do it later: "
+        "lossacc: 3 runs not diagnosed: nobody answers at http://me:***@host. To do it later: "
         "lossacc diagnose a b d --write --tracking-uri 'http://me:***@host'"
     )
     for run_id in "ef":
@@ -117,7 +117,7 @@ def test_an_interrupted_exit_says_which_runs_are_left(caplog: pytest.LogCaptureF
         release.set()
     queue.put("c", "uri")
     first, second = caplog.records
-    assert "2 run(s) not diagnosed: interrupted. To do it later: lossacc diagnose a b --write" in first.message
+    assert "2 runs not diagnosed: interrupted. To do it later: lossacc diagnose a b --write" in first.message
     assert "lossacc diagnose c --write" in second.message
 
 
