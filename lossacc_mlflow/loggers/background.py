@@ -177,8 +177,8 @@ class DiagnosisQueue:
             of_uri = {run.run_id: reason for run, reason in missed.items() if run.tracking_uri == uri}
             reason = next(iter(of_uri.values())).rstrip(".")
             _log.warning(
-                "lossacc: %d run(s) not diagnosed: %s. To do it later: %s",
-                len(of_uri),
+                "lossacc: %s not diagnosed: %s. To do it later: %s",
+                _runs(len(of_uri)),
                 reason,
                 _command([*of_uri], uri),
             )
