@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -92,9 +92,20 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """A tracking server with an artifact store of its own."""
     folder = tmp_path_factory.mktemp("server")
     database = Path(shutil.copy(empty_database, folder / "mlflow.db"))
+    with serve(database, free_port()) as running:
+        yield running
+
+
+def free_port() -> int:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serve(database: Path, port: int) -> Iterator[Server]:
+    """Run a tracking server within a block; when it ends the server is killed."""
+    folder = database.parent
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "artifacts")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}

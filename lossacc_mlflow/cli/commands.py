@@ -10,6 +10,7 @@ from lossacc_mlflow import __version__, pipeline, store
 from lossacc_mlflow.cli.figures import figures
 from lossacc_mlflow.cli.output import DIAGNOSIS_FORMATS, output_stream, say_diagnoses, with_progress
 from lossacc_mlflow.cli.predictions import predictions
+from lossacc_mlflow.cli.send import send
 from lossacc_mlflow.curves import LOSS_METRICS
 from lossacc_mlflow.errors import InputError, StoreError
 from lossacc_mlflow.files import read_curve_file
@@ -256,6 +257,7 @@ def clean(run_ids: tuple[str, ...], experiment: str | None, tracking_uri: str | 
 
 
 main.add_command(figures)
+main.add_command(send)
 
 
 def _check_sources(

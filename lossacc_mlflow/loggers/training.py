@@ -8,7 +8,6 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-import mlflow
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,6 +15,7 @@ from lossacc_mlflow import store
 from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.judged import gathered, judged_predictions, judged_regression
 from lossacc_mlflow.loggers.options import Options
+from lossacc_mlflow.loggers.own_run import end_own_run, find_run
 from lossacc_mlflow.loggers.policy import PredictionPolicy
 from lossacc_mlflow.loggers.run_end import before_every_end
 from lossacc_mlflow.loggers.shield import shielded
@@ -97,7 +97,7 @@ class TrainingLog:
                     n_validation=n_validation,
                     alarms=options.alarms,
                 )
-            self.run_id = run_id or self._find_run()
+            self.run_id, self._is_ours = (run_id, False) if run_id else find_run()
             self._outbox = store.Outbox(self.run_id, tracking_uri=tracking_uri)
             self._outbox.set_tags(
                 run_tags(step_unit=step_unit, loss=loss, n_classes=n_classes, class_counts=class_counts)
@@ -120,7 +120,7 @@ class TrainingLog:
         if self._is_idle:
             return
         with shielded(f"curves of {self.name}", self.run_id, tag=self.set_tags):
-            numbers = store.as_numbers(values)
+            numbers = self._numbers(values)
             if "val_loss" in numbers:
                 self._latest_val_loss = (int(step), numbers["val_loss"])
             if self._outbox is not None:
@@ -260,14 +260,23 @@ class TrainingLog:
         """Whether nothing is to be written any more: it is closed, or this is a process that was forked."""
         return self._is_closed or os.getpid() != self._pid
 
+    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """Read what can be read; each key that cannot costs one warning."""
+        numbers = {}
+        for key, value in values.items():
+            if value is not None:
+                with shielded(f"{key!r} of {self.name}", self.run_id, tag=self.set_tags):
+                    numbers[key] = store.as_number(value)
+        return numbers
+
     def _submit(self, judge: Callable[[], store.JudgedPredictions]) -> None:
         """Have predictions judged and written by the thread that writes the points."""
 
         def shielded_judge() -> store.JudgedPredictions | None:
-            judged = None
+            judged: list[store.JudgedPredictions] = []
             with shielded(f"predictions of {self.name}", self.run_id, tag=self.set_tags):
-                judged = judge()
-            return judged
+                judged.append(judge())
+            return judged[0] if judged else None
 
         if self._outbox is not None:
             self._outbox.submit(shielded_judge)
@@ -275,26 +284,26 @@ class TrainingLog:
     def _close(self, status: str, *, end_run: bool) -> None:
         if self._is_idle:
             return
+        is_written = True
+        if self._outbox is not None:
+            with shielded(f"curves of {self.name}"):
+                is_written = self._outbox.close(status)
+        self._is_closed = True
         with _State.lock:
             trainings = _State.open.get(self.run_id, [])
             if self in trainings:
                 trainings.remove(self)
             if not trainings:
                 _State.open.pop(self.run_id, None)
-        if self._outbox is not None:
-            with shielded(f"curves of {self.name}"):
-                self._outbox.close(status)
-        self._is_closed = True
-        if end_run:
-            with shielded(f"end of the run of {self.name}"):
-                mlflow.end_run(status)
+            if not is_written:
+                _State.unsent[self.run_id] = self
+        if end_run and self._outbox is not None:
+            end_own_run(self.run_id, status, self._outbox, is_reachable=is_written)
 
-    def _find_run(self) -> str:
-        active: Any = mlflow.active_run()
-        if active is None:
-            active = mlflow.start_run()
-            self._is_ours = True
-        return str(active.info.run_id)
+    def keep_end(self, status: str) -> None:
+        """Keep how the run ended where its points are kept, since the store cannot be told."""
+        if self._outbox is not None:
+            self._outbox.keep_end(status)
 
 
 def _own(
@@ -312,6 +321,7 @@ class _State:
     """The open trainings of this process, by run."""
 
     open: dict[str, list[TrainingLog]] = {}  # noqa: RUF012  (shared by all of them)
+    unsent: dict[str, TrainingLog] = {}  # noqa: RUF012  (closed ones that left a local file)
     lock = Lock()
 
 
@@ -319,6 +329,9 @@ def close_trainings(run_id: str, status: str) -> None:
     """Close the trainings of a run that is about to end, as after an exception."""
     for training in list(_State.open.get(run_id, ())):
         training._close(status, end_run=False)  # noqa: SLF001  (of this module; it is ending already)
+    left = _State.unsent.pop(run_id, None)
+    if left is not None:
+        left.keep_end(status)
 
 
 def _close_all() -> None:
@@ -327,7 +340,7 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
-    _State.open, _State.lock = {}, Lock()
+    _State.open, _State.unsent, _State.lock = {}, {}, Lock()
 
 
 atexit.register(_close_all)

@@ -11,11 +11,14 @@ from lossacc_mlflow.store.codec import (
     encode_regression_samples,
     encode_samples,
 )
+from lossacc_mlflow.store.connection import check_server
 from lossacc_mlflow.store.keeping import JudgedPredictions, keep, keep_predictions, keep_regression
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
-from lossacc_mlflow.store.outbox import Outbox, as_numbers
+from lossacc_mlflow.store.outbox import Outbox, as_number
 from lossacc_mlflow.store.reading import read_run, read_runs
+from lossacc_mlflow.store.sending import SentFile, find_unsent, send_unsent
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
+from lossacc_mlflow.store.unsent import UNSENT_FOLDER
 from lossacc_mlflow.store.writing import (
     COMPARISON_NAME,
     comparison_run_id,
@@ -26,10 +29,13 @@ from lossacc_mlflow.store.writing import (
 
 __all__ = [
     "COMPARISON_NAME",
+    "UNSENT_FOLDER",
     "VIEW_TAG_PREFIX",
     "JudgedPredictions",
     "Outbox",
-    "as_numbers",
+    "SentFile",
+    "as_number",
+    "check_server",
     "clean_experiment",
     "clean_run",
     "comparison_run_id",
@@ -42,12 +48,14 @@ __all__ = [
     "encode_summary",
     "experiment_name",
     "find_run_ids",
+    "find_unsent",
     "keep",
     "keep_predictions",
     "keep_regression",
     "log_points",
     "read_run",
     "read_runs",
+    "send_unsent",
     "set_tags",
     "write_update",
 ]

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lossacc_mlflow.errors import LossaccError, StoreError, UnknownRunError
 from lossacc_mlflow.wording import without_password
 
-__all__ = ["Connection", "connect", "each", "open_engine", "translated"]
+__all__ = ["Connection", "check_server", "connect", "each", "open_engine", "portable_uri", "translated"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -95,6 +95,43 @@ def connect(tracking_uri: str | None = None) -> Connection:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
         return Connection(uri, "other", client)
+
+
+def check_server(tracking_uri: str | None = None) -> None:
+    """Ask a tracking server whether it is there; any other store is left alone, since MLflow makes what is missing.
+
+    Parameters
+    ----------
+    tracking_uri : str, optional
+        MLflow's own by default.
+
+    Raises
+    ------
+    StoreError
+        If the server does not answer within a few seconds.
+    """
+    uri = str(tracking_uri or mlflow.get_tracking_uri())
+    if urlsplit(uri).scheme.lower() in {"http", "https"}:
+        _check_server(uri)
+
+
+def portable_uri(uri: str) -> str:
+    """Return a URI without user and password, and with the whole path of a database: one to be kept in a file.
+
+    Examples
+    --------
+    >>> portable_uri("https://me:secret@mlflow.example/team")
+    'https://mlflow.example/team'
+    """
+    try:
+        if uri.startswith("sqlite"):
+            url = make_url(uri)
+            is_file = url.database and url.database != ":memory:" and not url.database.startswith("file:")
+            return str(url.set(database=str(Path(url.database).absolute()))) if is_file and url.database else uri
+        parts = urlsplit(uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    except (ValueError, SQLAlchemyError):
+        return uri.partition(":")[0]
 
 
 def each(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:

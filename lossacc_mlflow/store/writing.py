@@ -1,22 +1,20 @@
 """What a diagnosis says -> its run; written twice, it stands there once."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from math import isnan, nan
 
-import numpy as np
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_LOGGED_IMAGES, MLFLOW_RUN_NOTE
 from numpy.typing import ArrayLike
 
-from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.keys import OWN_PREFIX
 from lossacc_mlflow.records import RunData, RunUpdate
 from lossacc_mlflow.store.artifacts import grid_images, open_artifacts
 from lossacc_mlflow.store.connection import Connection, connect, translated
 from lossacc_mlflow.store.histories import decoded
 from lossacc_mlflow.store.lookup import fetch_run
+from lossacc_mlflow.store.points import make_points
 from lossacc_mlflow.store.tags import KIND_TAG, MAX_TAG_LENGTH, merge_note, merge_tables
 
 __all__ = [
@@ -30,8 +28,6 @@ __all__ = [
 
 COMPARISON_NAME = "lossacc comparison"
 """Name of the run that compares the others of its experiment."""
-
-_BATCH = 1_000  # metrics that MLflow takes in one request
 
 
 def write_update(run: RunData, update: RunUpdate, *, tracking_uri: str | None = None) -> bool:
@@ -195,14 +191,13 @@ def log_points(
     StoreError
         If the store cannot be reached, or refuses.
     """
-    now = _now()
-    metrics = [metric for key, (steps, values) in points.items() for metric in _metrics(key, steps, values, now)]
+    made = make_points(points, _now())
     connection = connect(tracking_uri)
     with translated(
         connection.uri, f"metrics of run {run_id!r} cannot be written", unknown=f"there is no run {run_id!r}"
     ):
-        for start in range(0, len(metrics), _BATCH):
-            connection.client.log_batch(run_id, metrics=metrics[start : start + _BATCH], synchronous=True)
+        for batch in made.batches():
+            connection.client.log_batch(run_id, metrics=batch.metrics(), synchronous=True)
 
 
 def _wanted_tags(current: Mapping[str, str], update: RunUpdate) -> dict[str, str]:
@@ -214,23 +209,6 @@ def _wanted_tags(current: Mapping[str, str], update: RunUpdate) -> dict[str, str
     if update.images:
         shared[MLFLOW_LOGGED_IMAGES] = "True"
     return shared | {key: value[:MAX_TAG_LENGTH] for key, value in update.tags.items()}
-
-
-def _metrics(key: str, steps: ArrayLike, values: ArrayLike, now: int) -> list[Metric]:
-    step, value = np.asarray(steps), np.asarray(values, dtype=np.float64)
-    is_whole = step.dtype.kind in "iu" or (step.dtype.kind == "f" and np.isfinite(step).all() and (step % 1 == 0).all())
-    if step.shape != value.shape or step.ndim != 1 or not is_whole:
-        raise InputError(
-            f"metric {key!r}: one integer step a value is needed; got steps of shape {step.shape} and {step.dtype}, "
-            f"values of shape {value.shape}."
-        )
-    # MLflow does not keep the order of points with the same timestamp.
-    seen: Counter[int] = Counter()
-    metrics = []
-    for at, logged in zip(step.astype(np.int64).tolist(), value.tolist(), strict=True):
-        metrics.append(Metric(key, logged, now + seen[at], at))
-        seen[at] += 1
-    return metrics
 
 
 def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:

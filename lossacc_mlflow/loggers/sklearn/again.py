@@ -104,7 +104,7 @@ def _clone_of(replay: Replay, n_steps: int) -> Any:  # noqa: ANN401
     params = model.get_params(deep=False)
     model.set_params(max_iter=n_steps, **({"verbose": 0} if "verbose" in params else {}))
     if replay.numpy_state is not None and "random_state" in params and params["random_state"] is None:
-        generator = np.random.RandomState()  # noqa: NPY002  (the kind that scikit-learn draws from)
+        generator = np.random.RandomState()
         generator.set_state(replay.numpy_state)
         model.set_params(random_state=generator)
     return model

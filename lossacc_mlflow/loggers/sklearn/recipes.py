@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-
 from lossacc_mlflow.loggers.sklearn.again import MAX_REFIT_SECONDS, curves_of_clones
 from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, leave_out_unseen, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe, final_estimator, recipe_for

@@ -1,0 +1,58 @@
+"""The run that a training is logged to: the active one, or one of our own, which we end."""
+
+import logging
+
+import mlflow
+from mlflow.tracking.fluent import _active_run_stack
+
+from lossacc_mlflow import store
+
+__all__ = ["end_own_run", "find_run"]
+
+_log = logging.getLogger("lossacc_mlflow")
+
+
+def find_run() -> tuple[str, bool]:
+    """Return the id of the active run, or of a new one, and whether it is new.
+
+    Raises
+    ------
+    StoreError
+        If the server does not answer; MLflow would try for minutes.
+    """
+    active = mlflow.active_run()
+    if active is not None:
+        return str(active.info.run_id), False
+    store.check_server()
+    return str(mlflow.start_run().info.run_id), True
+
+
+def end_own_run(run_id: str, status: str, outbox: store.Outbox, *, is_reachable: bool) -> None:
+    """End a run that we started; where the store is gone, how it ended is kept in the local file.
+
+    Parameters
+    ----------
+    run_id : str
+    status : {"FINISHED", "FAILED", "KILLED"}
+    outbox : Outbox
+        Of the run.
+    is_reachable : bool
+        Whether the store answered just now: else it is not asked.
+    """
+    # A run that MLflow does not think active here is ended by its id: the thread, or the fluent state, is another.
+    stack = _active_run_stack.get()
+    is_active = bool(stack) and stack[-1].info.run_id == run_id
+    if is_reachable:
+        try:
+            store.check_server(outbox.tracking_uri)
+            if is_active:
+                mlflow.end_run(status)
+            else:
+                mlflow.MlflowClient(outbox.tracking_uri).set_terminated(run_id, status)
+        except Exception:  # noqa: BLE001  (whatever a store raises)
+            _log.debug("lossacc: run %s cannot be ended", run_id, exc_info=True)
+        else:
+            return
+    if stack and stack[-1].info.run_id == run_id:
+        stack.pop()  # `mlflow.end_run` would ask the store for minutes
+    outbox.keep_end(status)
