@@ -301,8 +301,8 @@ class TrainingLog:
             end_own_run(self.run_id, status, self._outbox, is_reachable=is_written)
 
     def keep_end(self, status: str) -> None:
-        """Keep how the run ended where its points are kept, since the store cannot be told."""
-        if self._outbox is not None:
+        """Add how the run ended to what is kept of it, if nobody has sent that."""
+        if self._outbox is not None and self._outbox.is_file_there:
             self._outbox.keep_end(status)
 
 

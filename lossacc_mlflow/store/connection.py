@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import sqlalchemy
@@ -288,6 +289,7 @@ def _cause(error: BaseException) -> str:
         ("resolve", "the host name is unknown"),
         ("name or service", "the host name is unknown"),
         ("certificate", "its certificate is not trusted"),
+        ("aborted", "the connection broke off"),
     ):
         if sign in text:
             return meaning

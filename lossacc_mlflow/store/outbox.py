@@ -186,6 +186,11 @@ class Outbox:
             self._local.end(status)
 
     @property
+    def is_file_there(self) -> bool:
+        """Whether there is a local file."""
+        return self._local.path is not None and self._local.path.exists()
+
+    @property
     def _is_idle(self) -> bool:
         """Whether nothing is taken in any more; in a forked process a lock may be held for ever: no lock is asked."""
         return self._is_abandoned or os.getpid() != self._pid
