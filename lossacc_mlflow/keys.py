@@ -249,7 +249,9 @@ def parse_key(key: str) -> ParsedKey | None:
 def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
     """Read all metric keys of one run, each in the light of the others.
 
-    - XGBoost's ``validation_0`` is the training set when there is a ``validation_1``.
+    - XGBoost's ``validation_0`` is the training set when there is a ``validation_1``. (LightGBM calls it ``training``.)
+    - Of several numbered sets the last is the validation set: boosting libraries stop early by that one, and it is the
+      custom to name the training set first.
     - A bare ``accuracy`` beside a loss that says ``train`` and no bare loss is left out when no key names the
       validation accuracy: fastai logs that one so.
 
@@ -268,12 +270,16 @@ def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
     {'validation_0-auc': 'train', 'validation_1-auc': 'validation'}
     """
     readings = {key: reading for key in keys if (reading := _read(key))}
-    first_is_train = any(reading.numbered_set == ("validation", 1) for reading in readings.values())
+    numbered = {reading.numbered_set for reading in readings.values() if reading.numbered_set}
+    first_is_train = ("validation", 1) in numbered
+    last = dict(sorted(numbered))
     parsed = {}
     for key, reading in readings.items():
         if reading.is_bare and _is_unclear(reading, readings.values()):
             continue
         is_first = first_is_train and reading.numbered_set == ("validation", 0)
+        if reading.numbered_set and not is_first and reading.numbered_set[1] < last[reading.numbered_set[0]]:
+            continue
         parsed[key] = replace(reading.parsed, split="train") if is_first else reading.parsed
     return parsed
 

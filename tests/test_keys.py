@@ -133,7 +133,15 @@ def test_xgboost_validation_0_is_the_training_set_beside_validation_1() -> None:
 
     assert alone["validation_0-logloss"].split == "validation"
     assert [parsed.split for parsed in both.values()] == ["train", "validation", "train"]
-    assert parse_keys(["valid_0-auc", "valid_1-auc"])["valid_0-auc"].split == "validation"
+
+
+def test_of_several_numbered_sets_the_last_is_the_validation_set() -> None:
+    assert set(parse_keys(["valid_0-auc", "valid_10-auc", "valid_2-auc"])) == {"valid_10-auc"}
+    parsed = parse_keys(["validation_0-auc", "validation_1-auc", "validation_2-auc"])
+    assert {key: one.split for key, one in parsed.items()} == {
+        "validation_0-auc": "train",
+        "validation_2-auc": "validation",
+    }
 
 
 def test_a_bare_accuracy_is_not_guessed_where_fastai_means_the_validation_one() -> None:
