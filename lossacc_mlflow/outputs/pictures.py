@@ -17,6 +17,7 @@ from lossacc_mlflow.plots import (
     plot_predictions_by_step,
     plot_regression,
     plot_reliability,
+    plot_search,
     to_png,
 )
 from lossacc_mlflow.records import (
@@ -85,6 +86,8 @@ def draw_diagnosis(diagnosis: Diagnosis) -> dict[str, bytes]:
     numbers = _judged_regression(run)
     if numbers is not None:
         figures["regression"] = plot_regression(*numbers)
+    if run.search is not None:
+        figures["search"] = plot_search(run.search)
     return {f"{name}.png": to_png(figure) for name, figure in figures.items()}
 
 

@@ -71,7 +71,7 @@ def run_update(diagnosis: Diagnosis) -> RunUpdate:
         Only the tag ``lossacc.status`` where nothing was known about the run.
     """
     run = diagnosis.run
-    if not (run.curves or run.predictions or run.by_step or run.regressions):
+    if not (run.curves or run.predictions or run.by_step or run.regressions or run.search):
         seen = ", ".join(run.other_keys[:10]) or "none"
         return RunUpdate(tags={"lossacc.status": f"nothing to judge: no known metric (keys seen: {seen})"[:500]})
     pictures = draw_diagnosis(diagnosis)

@@ -13,6 +13,7 @@ from lossacc_mlflow.plots.png import fit_pngs, shrink_png, to_png
 from lossacc_mlflow.plots.prediction_steps import plot_predictions_by_step
 from lossacc_mlflow.plots.regression import plot_regression
 from lossacc_mlflow.plots.reliability import plot_reliability
+from lossacc_mlflow.plots.search import plot_search
 
 __all__ = [
     "fit_pngs",
@@ -28,6 +29,7 @@ __all__ = [
     "plot_predictions_by_step",
     "plot_regression",
     "plot_reliability",
+    "plot_search",
     "shrink_png",
     "to_png",
 ]

@@ -28,6 +28,7 @@ from lossacc_mlflow.records.predictions import (
 )
 from lossacc_mlflow.records.regression import RegressionSamples, RegressionSummary
 from lossacc_mlflow.records.runs import Artifact, RunData, RunUpdate
+from lossacc_mlflow.records.search import SearchResults, SearchScore
 
 __all__ = [
     "Artifact",
@@ -64,6 +65,8 @@ __all__ = [
     "RunData",
     "RunUpdate",
     "SamplePredictions",
+    "SearchResults",
+    "SearchScore",
     "Split",
     "Status",
     "StepUnit",

@@ -7,6 +7,7 @@ from lossacc_mlflow.records.arrays import freeze_mappings
 from lossacc_mlflow.records.curves import Curve, Split
 from lossacc_mlflow.records.predictions import PredictionSteps, PredictionSummary, SamplePredictions
 from lossacc_mlflow.records.regression import RegressionSamples, RegressionSummary
+from lossacc_mlflow.records.search import SearchResults
 
 __all__ = ["Artifact", "RunData", "RunUpdate"]
 
@@ -28,6 +29,8 @@ class RunData:
     regressions : mapping of split to RegressionSummary
     regression_samples : mapping of split to RegressionSamples
         Empty unless they were asked for.
+    search : SearchResults or None
+        The candidates that were tried, where the run is that of a search.
     params, tags : mapping of str to str
     n_classes : int or None
     class_counts : mapping of class label to count, or None
@@ -57,6 +60,7 @@ class RunData:
     by_step: Mapping[Split, PredictionSteps] = field(default_factory=dict)
     regressions: Mapping[Split, RegressionSummary] = field(default_factory=dict)
     regression_samples: Mapping[Split, RegressionSamples] = field(default_factory=dict)
+    search: SearchResults | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     n_classes: int | None = None

@@ -162,6 +162,15 @@ CAPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
                 "above it under-confident; within the noise floor a perfectly calibrated model would look the same."
             ),
         ),
+        "search": (
+            "What the search has tried",
+            (
+                "Mean score over the folds of the best candidate at each value of a parameter, and its standard "
+                "deviation. Look whether the best value lies at the edge of those that were tried: then try beyond it. "
+                "Where the train score is far above, the model overfits at these values; where both are low, it "
+                "underfits."
+            ),
+        ),
         "predictions_by_step": (
             "What the loss is made of, step by step",
             (

@@ -16,6 +16,7 @@ from lossacc_mlflow.store.keeping import JudgedPredictions, keep, keep_predictio
 from lossacc_mlflow.store.lookup import experiment_name, find_run_ids
 from lossacc_mlflow.store.outbox import Outbox, as_number
 from lossacc_mlflow.store.reading import read_run, read_runs
+from lossacc_mlflow.store.searches import decode_search, encode_search, keep_search
 from lossacc_mlflow.store.sending import SentFile, find_unsent, send_unsent
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 from lossacc_mlflow.store.unsent import UNSENT_FOLDER
@@ -42,9 +43,11 @@ __all__ = [
     "decode_regression_samples",
     "decode_regression_summary",
     "decode_samples",
+    "decode_search",
     "decode_summary",
     "encode_regression_samples",
     "encode_samples",
+    "encode_search",
     "encode_summary",
     "experiment_name",
     "find_run_ids",
@@ -52,6 +55,7 @@ __all__ = [
     "keep",
     "keep_predictions",
     "keep_regression",
+    "keep_search",
     "log_points",
     "read_run",
     "read_runs",

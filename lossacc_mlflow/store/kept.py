@@ -21,6 +21,7 @@ from lossacc_mlflow.records import (
     RegressionSamples,
     RegressionSummary,
     SamplePredictions,
+    SearchResults,
     Split,
     StepUnit,
 )
@@ -32,6 +33,7 @@ from lossacc_mlflow.store.codec import (
     encode_samples,
 )
 from lossacc_mlflow.store.connection import Connection
+from lossacc_mlflow.store.searches import SEARCH_PATH, decode_search
 from lossacc_mlflow.store.steps import decode_steps
 from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary
 
@@ -60,7 +62,7 @@ class Kept:
     ----------
     paths : tuple of str
         All files of ours.
-    predictions, samples, by_step, regressions, regression_samples
+    predictions, samples, by_step, regressions, regression_samples, search
         As in :class:`RunData`.
     digests : dict of str to str
         By path: of the summaries, which tell whether something was logged anew.
@@ -74,6 +76,7 @@ class Kept:
     by_step: dict[Split, PredictionSteps] = field(default_factory=dict)
     regressions: dict[Split, RegressionSummary] = field(default_factory=dict)
     regression_samples: dict[Split, RegressionSamples] = field(default_factory=dict)
+    search: SearchResults | None = None
     digests: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -144,6 +147,7 @@ def read_kept(connection: Connection, run: Run, *, with_samples: bool, step_unit
     except LossaccError as error:
         kept.warnings.append(str(error))
         return kept
+    kept.search = _read_at(artifacts, SEARCH_PATH, decode_search, kept)
     for split in get_args(Split):
         _put(kept.predictions, split, _read(artifacts, f"{split}.json", decode_summary, kept))
         decode_table = partial(decode_steps, split=split, step_unit=step_unit)
@@ -197,12 +201,15 @@ def _put(found: dict[Split, _Content], split: Split, content: _Content | None) -
 
 
 def _read(artifacts: RunArtifacts, name: str, decode: Callable[[bytes], _Content], kept: Kept) -> _Content | None:
-    path = f"{PREDICTIONS_FOLDER}/{name}"
+    return _read_at(artifacts, f"{PREDICTIONS_FOLDER}/{name}", decode, kept)
+
+
+def _read_at(artifacts: RunArtifacts, path: str, decode: Callable[[bytes], _Content], kept: Kept) -> _Content | None:
     if path not in kept.paths:
         return None
     try:
         body = artifacts.read(path)
-        if not name.endswith(".parquet"):
+        if not path.endswith(".parquet"):
             kept.digests[path] = sha256(body).hexdigest()
         return decode(body)
     except LossaccError as error:

@@ -137,6 +137,7 @@ def _assemble(connection: Connection, wanted: _Wanted, logged: tuple[Run, Sequen
         by_step=kept.by_step,
         regressions=kept.regressions,
         regression_samples=kept.regression_samples,
+        search=kept.search,
         params=run.data.params,
         tags=run.data.tags,
         n_classes=wanted.n_classes or facts.n_classes or of_predictions,
