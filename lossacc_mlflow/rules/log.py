@@ -157,7 +157,9 @@ class MissingCurve(Rule):
     both are known on the same split. What is not logged cannot be judged, and is not called healthy.
 
     What to do: log the missing curve under a key such as ``val_loss``, or name yours with
-    ``--key 'my_key=validation:log_loss'``.
+    ``--key 'my_key=validation:log_loss'``. Where ``lossacc_mlflow.autolog()`` logs and the training code has no
+    validation data to look at, as in the ``fit`` of scikit-learn, give them with
+    ``with lossacc_mlflow.validation_data(X_val, y_val):`` around the training.
 
     Parameters
     ----------
@@ -191,12 +193,17 @@ class MissingCurve(Rule):
         message += f"; not understood: {', '.join(others)}." if others else "."
         if known is not None:
             message = f"{known}; what was logged does not suffice to judge the course of the training. {message}"
-        return self.flagged(
-            message,
-            evidence,
+        advice = (
             f"Log it under a key such as 'val_loss' or '{key}', or map yours with "
-            f"--key '{_likely_key(run.other_keys)}=validation:log_loss'.",
+            f"--key '{_likely_key(run.other_keys)}=validation:log_loss'."
         )
+        known_splits = {curve.split for curve in run.curves} | run.predictions.keys() | run.regressions.keys()
+        if known_splits == {"train"}:
+            advice += (
+                " Automatic logging takes held-out data from 'with lossacc_mlflow.validation_data(X_val, y_val):' "
+                "around the training, or from autolog(validation_data=(X_val, y_val))."
+            )
+        return self.flagged(message, evidence, advice)
 
 
 def _say_predictions(run: RunData) -> str | None:
