@@ -1,5 +1,6 @@
 """scikit-learn: curves of every estimator that has something to count."""
 
+from lossacc_mlflow.loggers.sklearn.autologging import install
 from lossacc_mlflow.loggers.sklearn.epochs import fit_by_epoch
 from lossacc_mlflow.loggers.sklearn.recipes import (
     FitData,
@@ -17,6 +18,7 @@ __all__ = [
     "TrainingCurves",
     "curves_after",
     "fit_by_epoch",
+    "install",
     "leave_out_unseen",
     "recipe_for",
     "watching",

@@ -1,0 +1,158 @@
+"""What is known of a trained model -> its run: curves, tags and predictions of the validation data."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from lossacc_mlflow.loggers.base import run_tags
+from lossacc_mlflow.loggers.options import Options
+from lossacc_mlflow.loggers.shield import shielded
+from lossacc_mlflow.loggers.sklearn.data import FitData, parts_of
+from lossacc_mlflow.loggers.sklearn.fitting import Fitting
+from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
+from lossacc_mlflow.loggers.sklearn.recipes import curves_after
+from lossacc_mlflow.loggers.sklearn.scores import answer_of, of_proba
+from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
+from lossacc_mlflow.loggers.training import TrainingLog
+
+__all__ = ["CURVES_TAG", "VALIDATION_TAG", "facts_of", "log_model", "log_validation_predictions"]
+
+CURVES_TAG = "lossacc.curves"
+"""Says what one must know to read the curves: which samples were scored, whether it is a second training."""
+
+VALIDATION_TAG = "lossacc.validation_data"
+"""Says where the validation data come from, where they were split off the training data."""
+
+
+def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str, str]) -> None:
+    """Log curves and predictions of a model to a run; of a training that failed, what was seen before it did.
+
+    Parameters
+    ----------
+    fitting : Fitting
+        With its data.
+    options : Options
+    run_id : str
+    tags : mapping of str to str
+        What else is to be said of the training.
+    """
+    model, data, watched = fitting.model, fitting.data, fitting.watched
+    if data is None:
+        return
+    curves = None if watched is None else watched.curves
+    if fitting.is_fitted:
+        with shielded(f"curves of {fitting.name}", run_id):
+            curves = curves_after(model, data, watched=watched, by_sample_size=options.by_sample_size)
+    if curves is None and not fitting.is_fitted:
+        return
+    loss = recipe_for(model).loss if curves is None else curves.loss
+    loss = loss if is_classifier(model) else None
+    facts, facts_tags = facts_of(model, data, loss) if fitting.is_fitted else ({}, {})
+    with TrainingLog(
+        replace(options, stop_when=None),  # it is over
+        name=fitting.name,
+        step_unit="epoch" if curves is None else curves.step_unit,
+        loss=loss,
+        run_id=run_id,
+        **facts,
+    ) as training:
+        training.set_tags({**tags, **facts_tags})
+        if curves is not None:
+            _log_curves(curves, training)
+        answer = None
+        if fitting.is_fitted and data.has_validation and options.predictions is not None:
+            answer = log_validation_predictions(model, data, training)
+        if curves is None:
+            _log_final_scores(model, data, answer, training, with_train=not fitting.is_seen_by_mlflow)
+
+
+def facts_of(model: Any, data: FitData, loss: str | None) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ANN401
+    """Say what scores of a model are held against.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    data : FitData
+    loss : str or None
+        The one that is logged.
+
+    Returns
+    -------
+    facts : dict
+        Keyword arguments of `TrainingLog`.
+    tags : dict of str to str
+        What answering with the class shares of the training data reaches on the validation data.
+    """
+    facts: dict[str, Any] = {}
+    if data.has_validation:
+        facts["n_validation"] = len(data.y_val)
+    if not is_classifier(model):
+        return facts, {}
+    y = np.ravel(data.y)
+    labels, counts = np.unique(y[np.isin(y, model.classes_)], return_counts=True)
+    facts["n_classes"] = len(model.classes_)
+    facts["class_counts"] = dict(zip(map(str, labels.tolist()), counts.tolist(), strict=True))
+    if not data.has_validation:
+        return facts, {}
+    y_val, shares = np.ravel(data.y_val), counts / counts.sum()
+    accuracy = float(np.mean(y_val == labels[counts.argmax()]))
+    cross_entropy = None
+    if loss == "log_loss" and np.isin(y_val, labels).all():
+        cross_entropy = float(-np.log(shares[np.searchsorted(labels, y_val)]).mean())
+    return facts, run_tags(baseline_accuracy=accuracy, baseline_loss=cross_entropy)
+
+
+def _log_curves(curves: TrainingCurves, training: TrainingLog) -> None:
+    for place, step in enumerate(curves.step.tolist()):
+        training.log(step, {key: float(value[place]) for key, value in curves.values.items()})
+    if curves.note:
+        training.set_tags({CURVES_TAG: curves.note})
+
+
+def _log_final_scores(
+    model: Any,  # noqa: ANN401
+    data: FitData,
+    answer: Any,  # noqa: ANN401
+    training: TrainingLog,
+    *,
+    with_train: bool,
+) -> None:
+    """Log the scores of a finished model that has no steps, as single points."""
+    with shielded(f"scores of {training.name}", training.run_id, tag=training.set_tags):
+        for part in parts_of(model, data):
+            if part.prefix == "train" and not with_train:
+                continue
+            answered = answer if part.prefix == "val" and answer is not None else answer_of(model, part.X)
+            training.log(1, {f"{part.prefix}_{name}": value for name, value in part.scorer.score(answered).items()})
+
+
+def log_validation_predictions(model: Any, data: FitData, training: TrainingLog) -> Any:  # noqa: ANN401
+    """Log what a trained model answers on the validation data; of one without probabilities there is nothing to keep.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    data : FitData
+    training : TrainingLog
+
+    Returns
+    -------
+    Answer, array or None
+        What it answers, as `answer_of` does; None where nothing was kept.
+    """
+    with shielded(f"predictions of {training.name}", training.run_id, tag=training.set_tags):
+        y_val = np.ravel(data.y_val)
+        if not is_classifier(model):
+            predicted = np.ravel(model.predict(data.X_val))
+            training.log_regression(y_val, predicted)
+            return predicted
+        if hasattr(model, "predict_proba"):
+            proba = np.asarray(model.predict_proba(data.X_val))
+            training.log_predictions(y_val, proba, labels=model.classes_.tolist())
+            return of_proba(proba)
+    return None
