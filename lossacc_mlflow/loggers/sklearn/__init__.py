@@ -2,6 +2,7 @@
 
 from lossacc_mlflow.loggers.sklearn.autologging import install
 from lossacc_mlflow.loggers.sklearn.epochs import fit_by_epoch
+from lossacc_mlflow.loggers.sklearn.fitted import log_curves
 from lossacc_mlflow.loggers.sklearn.recipes import (
     FitData,
     Recipe,
@@ -20,6 +21,7 @@ __all__ = [
     "fit_by_epoch",
     "install",
     "leave_out_unseen",
+    "log_curves",
     "recipe_for",
     "watching",
 ]

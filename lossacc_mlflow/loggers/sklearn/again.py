@@ -6,7 +6,6 @@ steps is what it costs: about 2.5 times the fit for eight points.
 """
 
 import copy
-import warnings
 from time import perf_counter
 from typing import Any
 
@@ -21,13 +20,13 @@ from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.loggers.sklearn.watch import Replay, Watched
 from lossacc_mlflow.records import IntArray
 
-__all__ = ["MAX_REFIT_SECONDS", "curves_of_clones", "fit_quietly"]
+__all__ = ["MAX_REFIT_SECONDS", "curves_of_clones", "fit_clone"]
 
 MAX_REFIT_SECONDS = 1.0
 """What all clones together may take by default."""
 
-_POINTS = (12, 8, 5)
-"""Numbers of points that are tried: as many as there is time for."""
+_POINTS = ((12, 0.05), (8, 0.2), (5, 1.0))
+"""How many points are made, and for how large a part of that time: many only where they are cheap."""
 
 
 def curves_of_clones(
@@ -72,7 +71,7 @@ def curves_of_clones(
         model = estimator
         if step < n_steps or not is_same:
             model = _clone_of(start, step)
-            fit_quietly(model, data.X, data.y, data.sample_weight)
+            fit_clone(model, data)
         scored.add(step, lambda part, model=model: answer_of(model, part.X))  # type: ignore[misc]
         if max_seconds is not None and perf_counter() - began > 2 * max_seconds:
             return None
@@ -82,18 +81,17 @@ def curves_of_clones(
     return scored.curves(recipe, note)
 
 
-def fit_quietly(model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:  # noqa: ANN401, N803
-    """Fit a clone of ours: nobody is told that it stops early, which it is to do."""
-    given = {} if sample_weight is None else {"sample_weight": sample_weight}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X, y, **given)
+def fit_clone(model: Any, data: FitData) -> None:  # noqa: ANN401
+    """Fit a clone of ours as the user fitted theirs."""
+    model.fit(data.X, data.y, **({} if data.sample_weight is None else {"sample_weight": data.sample_weight}))
 
 
 def _affordable(n_steps: int, fit_seconds: float | None, max_seconds: float | None) -> IntArray:
-    for n_points in _POINTS:
+    for n_points, share in _POINTS:
         steps = spaced_steps(n_steps, n_points)
-        if fit_seconds is None or max_seconds is None or fit_seconds * steps[:-1].sum() <= max_seconds * n_steps:
+        if fit_seconds is None or max_seconds is None:
+            return steps
+        if fit_seconds * steps[:-1].sum() <= share * max_seconds * n_steps:
             return steps
     return np.arange(0)
 

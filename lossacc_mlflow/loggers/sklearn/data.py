@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
 
@@ -13,7 +14,17 @@ from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.sklearn.scores import ClassScorer, NumberScorer, Scorer
 from lossacc_mlflow.records import IntArray
 
-__all__ = ["MAX_TRAIN_ROWS", "FitData", "Part", "few", "leave_out_unseen", "one_column", "parts_of", "rows_of"]
+__all__ = [
+    "MAX_TRAIN_ROWS",
+    "FitData",
+    "Part",
+    "class_counts",
+    "few",
+    "leave_out_unseen",
+    "one_column",
+    "parts_of",
+    "rows_of",
+]
 
 MAX_TRAIN_ROWS = 2_000
 """Training samples that are scored by default, the same ones at every step."""
@@ -87,7 +98,7 @@ def leave_out_unseen(data: FitData, classes: NDArray[Any] | None = None) -> FitD
     if not known.any():
         return replace(data, X_val=None, y_val=None)
     rows = np.flatnonzero(known)
-    return replace(data, X_val=_safe_indexing(data.X_val, rows), y_val=y_val[rows])
+    return replace(data, X_val=take(data.X_val, rows), y_val=y_val[rows])
 
 
 def parts_of(estimator: Any, data: FitData, *, max_train_rows: int | None = MAX_TRAIN_ROWS) -> list[Part]:  # noqa: ANN401
@@ -149,6 +160,11 @@ def rows_of(y: NDArray[Any], n_rows: int, *, by_class: bool) -> IntArray:
     return np.sort(chosen).astype(np.int64)
 
 
+def take(X: Any, rows: IntArray) -> Any:  # noqa: ANN401, N803
+    """Return some of the samples, in the kind of container that they came in (sparse ones as CSR)."""
+    return X.tocsr()[rows] if issparse(X) else _safe_indexing(X, rows)
+
+
 def one_column(y: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
     """Return a target as one array of shape (n_samples,).
 
@@ -166,6 +182,12 @@ def one_column(y: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
             "models are not supported."
         )
     return array
+
+
+def class_counts(y: Any) -> dict[str, int]:  # noqa: ANN401
+    """Count the samples of each class of a target of shape (n_samples,)."""
+    labels, counts = np.unique(one_column(y, "y"), return_counts=True)
+    return {str(label): int(count) for label, count in zip(labels.tolist(), counts.tolist(), strict=True)}
 
 
 def few(labels: NDArray[Any]) -> str:
@@ -192,7 +214,7 @@ def _part(
     note: str,
 ) -> Part:
     if len(rows) < len(y):
-        X, y = _safe_indexing(X, rows), y[rows]  # noqa: N806
+        X, y = take(X, rows), y[rows]  # noqa: N806
         weight = None if weight is None else weight[rows]
     scorer = NumberScorer(y, weight) if classes is None else ClassScorer(y, classes, weight)
     return Part(prefix, X, scorer, note)

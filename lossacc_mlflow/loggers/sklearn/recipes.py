@@ -6,6 +6,7 @@ from typing import Any
 from lossacc_mlflow.loggers.sklearn.again import MAX_REFIT_SECONDS, curves_of_clones
 from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, leave_out_unseen, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe, final_estimator, recipe_for
+from lossacc_mlflow.loggers.sklearn.quiet import without_traces
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.sizes import curves_by_size
 from lossacc_mlflow.loggers.sklearn.staged import stages_of
@@ -78,18 +79,17 @@ def curves_after(
     if watched is not None and watched.curves is not None:
         return watched.curves
     recipe = recipe_for(estimator)
-    if recipe.source == "by sample size":
-        if not by_sample_size:
-            return None
-        return curves_by_size(
-            estimator, data, recipe, sizes=sizes, random_state=random_state, max_train_rows=max_train_rows
-        )
-    if recipe.source == "none":
+    if recipe.source == "none" or (recipe.source == "by sample size" and not by_sample_size):
         return None
-    parts = parts_of(estimator, data, max_train_rows=max_train_rows)
-    if recipe.source != "after fit":
+    with without_traces(estimator):
+        if recipe.source == "by sample size":
+            return curves_by_size(
+                estimator, data, recipe, sizes=sizes, random_state=random_state, max_train_rows=max_train_rows
+            )
+        parts = parts_of(estimator, data, max_train_rows=max_train_rows)
+        if recipe.source == "after fit":
+            return _staged_curves(estimator, recipe, ScoredSteps(parts), max_steps)
         return curves_of_clones(estimator, data, recipe, parts, watched=watched, max_seconds=max_refit_seconds)
-    return _staged_curves(estimator, recipe, ScoredSteps(parts), max_steps)
 
 
 def _staged_curves(estimator: Any, recipe: Recipe, scored: ScoredSteps, max_steps: int | None) -> TrainingCurves:  # noqa: ANN401

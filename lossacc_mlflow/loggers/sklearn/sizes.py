@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
-from sklearn.utils import _safe_indexing
 
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.sklearn.again import fit_quietly
-from lossacc_mlflow.loggers.sklearn.data import FitData, few, one_column, parts_of
+from lossacc_mlflow.loggers.sklearn.again import fit_clone
+from lossacc_mlflow.loggers.sklearn.data import FitData, few, one_column, parts_of, take
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.scores import answer_of
@@ -76,7 +75,7 @@ def curves_by_size(
         try:
             if size < len(y):
                 model, part = clone(estimator), _rows(data, order[:size])
-                fit_quietly(model, part.X, part.y, part.sample_weight)
+                fit_clone(model, part)
             scored.parts = parts_of(model, part, max_train_rows=max_train_rows)
             scored.add(size, lambda one, model=model: answer_of(model, one.X))  # type: ignore[misc]
         except (ValueError, IndexError) as error:
@@ -90,7 +89,7 @@ def curves_by_size(
 
 def _rows(data: FitData, rows: IntArray) -> FitData:
     weight = None if data.sample_weight is None else np.asarray(data.sample_weight)[rows]
-    return replace(data, X=_safe_indexing(data.X, rows), y=one_column(data.y, "y")[rows], sample_weight=weight)
+    return replace(data, X=take(data.X, rows), y=one_column(data.y, "y")[rows], sample_weight=weight)
 
 
 def _is_pairwise(estimator: Any) -> bool:  # noqa: ANN401

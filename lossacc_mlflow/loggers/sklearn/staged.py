@@ -88,21 +88,27 @@ def _ada_boost(estimator: Any, margin: NDArray[Any], _: int) -> Any:  # noqa: AN
     return of_margin(margin, scale=1.0 / (len(estimator.classes_) - 1))
 
 
-def _ada_boost_numbers(estimator: Any, X: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401, N803
-    """Yield the predictions of all members so far: scikit-learn's own stages predict them anew at every stage."""
-    X = X.tocsr() if issparse(X) else X  # noqa: N806
-    columns = np.empty((X.shape[0] if hasattr(X, "shape") else len(X), _members(estimator)))
-    for at, member in enumerate(estimator.estimators_):
-        columns[:, at] = member.predict(X if issparse(X) else np.asarray(X))
-        yield columns
+def _sorted_members(estimator: Any, X: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:  # noqa: ANN401, N803
+    """Yield, at every stage, what each member predicts, sorted within each sample, and which member it is.
+
+    scikit-learn's own stages let all members so far predict anew at every stage, and sort anew.
+    """
+    X = X.tocsr() if issparse(X) else np.asarray(X)  # noqa: N806
+    predicted = np.column_stack([member.predict(X) for member in estimator.estimators_])
+    member = predicted.argsort(axis=1)
+    both = np.take_along_axis(predicted, member, axis=1), member
+    for _ in estimator.estimators_:
+        yield both
 
 
-def _weighted_median(estimator: Any, columns: NDArray[Any], step: int) -> NDArray[Any]:  # noqa: ANN401
-    predicted = columns[:, :step]
-    order = predicted.argsort(axis=1)
-    weights = np.asarray(estimator.estimator_weights_)[order].cumsum(axis=1)
-    middle = (weights >= 0.5 * weights[:, -1:]).argmax(axis=1)[:, None]
-    return np.take_along_axis(predicted, np.take_along_axis(order, middle, axis=1), axis=1)[:, 0]
+def _weighted_median(estimator: Any, both: tuple[NDArray[Any], NDArray[Any]], step: int) -> NDArray[Any]:  # noqa: ANN401
+    predicted, member = both
+    weights = np.asarray(estimator.estimator_weights_).copy()
+    weights[step:] = 0.0
+    reached = weights[member].cumsum(axis=1)
+    # Members that are not there yet weigh nothing: the first to reach the half is one that is.
+    middle = (reached >= 0.5 * reached[:, -1:]).argmax(axis=1)[:, None]
+    return np.take_along_axis(predicted, middle, axis=1)[:, 0]
 
 
 def _tree_sums(forest: Any, X: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401, N803
@@ -148,7 +154,7 @@ STAGED: dict[type, Stages] = {
     HistGradientBoostingClassifier: Stages(_iterations, _margins, _hist_gradient_boosting),
     HistGradientBoostingRegressor: Stages(_iterations, _numbers, _as_is),
     AdaBoostClassifier: Stages(_members, _margins, _ada_boost),
-    AdaBoostRegressor: Stages(_members, _ada_boost_numbers, _weighted_median),
+    AdaBoostRegressor: Stages(_members, _sorted_members, _weighted_median),
     RandomForestClassifier: Stages(_members, _tree_sums, _mean_proba),
     ExtraTreesClassifier: Stages(_members, _tree_sums, _mean_proba),
     BaggingClassifier: Stages(_members, _bagged_sums, _mean_proba),

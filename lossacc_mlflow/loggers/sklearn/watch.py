@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
-from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, Part, parts_of
+from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, few, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe, recipe_for
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.scores import Answer, answer_of, of_margin, of_proba
@@ -110,7 +111,7 @@ class _Eyes:
         try:
             if self.scored is None:
                 parts = parts_of(self.estimator, self.data, max_train_rows=self.max_train_rows)
-                self.scored = ScoredSteps([Part(p.prefix, _plain(p.X), p.scorer, p.note) for p in parts])
+                self.scored = ScoredSteps([replace(part, X=_plain(part.X, self.estimator)) for part in parts])
             self.scored.add(step, lambda part: answer(model, part.X))
         except Exception as error:  # noqa: BLE001  (kept, and told after the fit)
             self.watched.error = error
@@ -131,8 +132,14 @@ class _Eyes:
         self.watched.curves = self.scored.curves(recipe, note, kept_step=kept)
 
 
-def _plain(X: Any) -> Any:  # noqa: ANN401, N803
+def _plain(X: Any, estimator: Any) -> Any:  # noqa: ANN401, N803
     """Return the samples as what estimators compute with: once, and not at every step."""
+    names, columns = getattr(estimator, "feature_names_in_", None), getattr(X, "columns", None)
+    if names is not None and columns is not None and list(columns) != list(names):
+        raise InputError(
+            f"validation data have the columns {few(np.asarray(columns))}; wanted are those of the training data, in "
+            f"their order: {few(np.asarray(names))}."
+        )
     if issparse(X):
         return X.tocsr()
     array = np.asarray(X)
