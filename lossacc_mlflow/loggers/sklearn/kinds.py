@@ -114,7 +114,7 @@ def _of_logistic_regression(estimator: Any) -> Way:  # noqa: ANN401
     return "fitted again", unit, "Its solver shows nothing while it fits: clones stopped after k steps."
 
 
-_BY_SIZE: Way = ("by sample size", "n_samples", "Has no steps that a curve could be made of.")
+_BY_SIZE: Way = ("by sample size", "n_samples", "No steps that could be scored.")
 _COUNTING: Way = ("by sample size", "n_samples", "Counts each sample once: a second pass would teach it nothing new.")
 _PATHS: Way = ("by sample size", "n_samples", "Takes many paths of steps, one a fold and penalty.")
 _BY_EPOCH: Way = ("fitted again", "epoch", "Its epochs are compiled code, which shows nothing: clones stopped after k.")
