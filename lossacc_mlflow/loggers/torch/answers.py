@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossacc_mlflow.errors import InputError
 
-__all__ = ["Task", "TaskKind", "recognise_task", "score_tensor"]
+__all__ = ["Task", "TaskKind", "is_same_loss", "recognise_task", "score_tensor"]
 
 TaskKind = Literal["classification", "regression"]
 
@@ -116,6 +116,15 @@ class Task:
             probability = scores.softmax(1) if self.from_logits else scores / scores.sum(1, keepdim=True)
         used = (truth != self.ignore_index).numpy()
         return truth.numpy()[used], probability.numpy()[used]
+
+
+def is_same_loss(expected: float, loss: torch.Tensor) -> bool:
+    """Whether a loss is an expected one, to the digits that it has.
+
+    At the beginning of a training the losses with and without smoothed labels differ by a few per mille.
+    """
+    tolerance = 1e-4 if loss.dtype in {torch.float32, torch.float64} else 1e-2
+    return abs(expected - float(loss)) <= tolerance * abs(expected) + 1e-6
 
 
 def score_tensor(outputs: Any) -> torch.Tensor | None:  # noqa: ANN401  (whatever a model returns)

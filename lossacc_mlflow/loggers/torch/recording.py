@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterable
-from math import isclose, isnan
+from math import isnan
 from typing import Any
 
 import torch
 
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.torch.answers import Task, TaskKind, recognise_task, score_tensor
+from lossacc_mlflow.loggers.torch.answers import Task, TaskKind, is_same_loss, recognise_task, score_tensor
 from lossacc_mlflow.loggers.torch.predictions import KeptPredictions
 from lossacc_mlflow.loggers.torch.sums import BatchSums, Figures
 from lossacc_mlflow.records import Split
@@ -54,7 +54,7 @@ class Recorder:
             "from_logits": from_logits,
             "ignore_index": ignore_index,
         }
-        self._name, self._is_sum = name, is_sum
+        self.name, self._is_sum = name, is_sum
         self._sums: dict[Split, BatchSums] = {}
         self._first: dict[Split, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         self._is_log_loss: dict[Split, bool] = {}
@@ -109,12 +109,24 @@ class Recorder:
         counts = self._sums["train"].class_counts if "train" in self._sums else None
         return None if counts is None else {str(i): int(n) for i, n in enumerate(counts.tolist())}
 
+    def compare_first_losses(self) -> None:
+        """Find out whether the loss is the log loss, by the first batches; here the host waits for the device."""
+        for split, (expected, n, given) in self._first.items():
+            self._is_log_loss[split] = is_same_loss(float(expected) / float(n), given)
+        self._first.clear()
+        if self.task is not None and self.task.kind == "classification" and self._is_log_loss:
+            self.loss_name = "log_loss" if all(self._is_log_loss.values()) else None
+
+    def is_log_loss(self, split: Split) -> bool | None:
+        """Whether the loss of a split is the log loss of its outputs; None before `compare_first_losses` knows."""
+        return self._is_log_loss.get(split)
+
     def warn(self, doing: str, error: Exception) -> None:
         """Say what went wrong, once."""
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         if doing not in self._warned:
             self._warned.add(doing)
-            _log.warning("lossacc: %s: %s: %s", self._name, doing, reason)
+            _log.warning("lossacc: %s: %s: %s", self.name, doing, reason)
         _log.debug("lossacc: %s", doing, exc_info=True)
 
     def _add(self, split: Split, loss: Any, outputs: Any, targets: Any, n_samples: int | None) -> None:  # noqa: ANN401
@@ -168,17 +180,9 @@ class Recorder:
             n = torch.as_tensor(len(scores) if not task.is_dense else scores.numel(), device=scores.device)
         self._first[split] = (expected, n, expected / n if total is None else total * 1 if is_mean else total / n)
 
-    def compare_first_losses(self) -> None:
-        """Find out whether the loss is the log loss, by the first batches; here the host waits for the device."""
-        for split, (expected, n, given) in self._first.items():
-            self._is_log_loss[split] = isclose(float(expected) / float(n), float(given), rel_tol=0.01, abs_tol=1e-4)
-        self._first.clear()
-        if self.task is not None and self.task.kind == "classification" and self._is_log_loss:
-            self.loss_name = "log_loss" if all(self._is_log_loss.values()) else None
-
     def _named(self, split: Split, figures: Figures) -> dict[str, float]:
         prefix = _PREFIXES[split]
-        if self.task is None or split in self._without_answers:
+        if self.task is None or split in self._without_answers or not figures.n_answers:
             named = {"loss": figures.loss}
         elif self.task.kind == "regression":
             # A value that is not finite was measured; only what cannot be said is left out.

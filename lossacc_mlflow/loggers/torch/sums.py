@@ -28,6 +28,8 @@ class Figures:
         In a regression.
     n : int
         Targets that counted.
+    n_answers : int
+        Those of them whose answer is known.
     """
 
     loss: float = nan
@@ -35,6 +37,7 @@ class Figures:
     rmse: float = nan
     r2: float = nan
     n: int = 0
+    n_answers: int = 0
 
 
 class BatchSums:
@@ -108,9 +111,10 @@ class BatchSums:
         if not n:
             return Figures(mean_loss, n=int(n_loss))
         if self._task is None or self._task.kind == "classification":
-            return Figures(mean_loss, right_or_error / n, n=int(n))
+            return Figures(mean_loss, right_or_error / n, n=int(n), n_answers=int(n))
         spread = truth_squares - truth * truth / n
-        return Figures(mean_loss, rmse=sqrt(squares / n), r2=1 - squares / spread if spread > 0 else nan, n=int(n))
+        r2 = 1 - squares / spread if spread > 0 else nan
+        return Figures(mean_loss, rmse=sqrt(squares / n), r2=r2, n=int(n), n_answers=int(n))
 
     def _reset(self) -> None:
         self.n_batches = 0
