@@ -108,7 +108,9 @@ def main() -> None:
     client = MlflowClient(STORE)
     experiment_id = client.get_experiment_by_name(experiment).experiment_id
     runs = [client.get_run(run_id) for run_id in store.find_run_ids(experiment, tracking_uri=STORE)]
-    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    # The runs that stand under no other are the job's own; the candidates of a search stand under its run.
+    jobs = {run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") in jobs]
     assert len(children) == n_models, f"{len(children)} child runs instead of {n_models}"
     for child in children:
         check_child(child)

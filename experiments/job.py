@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
+from typing import TypeVar
 
 import mlflow
 from matplotlib.figure import Figure
@@ -21,7 +22,9 @@ from experiments.models import Recipe, TrainedModel
 from lossacc_mlflow.records import Comparison, ComparisonRow, Diagnosis, Finding, FloatArray, Split, Verdict
 from lossacc_mlflow.views import CURVES_VIEW, experiment_link
 
-__all__ = ["Expected", "find_code_deviations", "find_deviations", "run_job"]
+__all__ = ["Expected", "find_code_deviations", "find_deviations", "run_job", "run_training_code"]
+
+_Training = TypeVar("_Training")
 
 _UNITS = {
     "epoch": "epoch",
@@ -86,24 +89,54 @@ def run_job(
     SystemExit
         If something else was found; the message says what.
     """
-    # In a pipe rich would fold everything into 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 132)
+    console = _console()
     with _parent_run(experiment) as parent:
         diagnoses = [_train_and_diagnose(name, recipe, data) for name, recipe in _with_progress(recipes, console)]
         compared = lossacc_mlflow.compare(diagnoses, write=True)
         for file, figure in draw(compared).items() if draw else ():
             mlflow.log_figure(figure, file)
-    console.print(_table(compared))
-    for sentence in compared.recommendation:
-        console.print(sentence, soft_wrap=True)
-    console.print(f"Charts, reports and pictures: {_link(parent)}", soft_wrap=True)
-    if not mlflow.get_tracking_uri().startswith("http"):
-        console.print(f"once this runs: mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}", soft_wrap=True)
-    deviations = find_deviations(compared.diagnoses, expected or {})
-    if comparison is not None:
-        deviations += find_code_deviations("the comparison", compared.findings, comparison)
-    if deviations:
-        raise SystemExit("\n".join(["This is not what must come out:", *deviations]))
+    _show(compared, parent, console)
+    _check(compared, expected or {}, comparison)
+    return compared
+
+
+def run_training_code(
+    experiment: str,
+    trainings: Mapping[str, Callable[[DataSet], object]],
+    data: DataSet,
+    expected: Mapping[str, Expected] | None = None,
+    *,
+    comparison: Sequence[str] | None = None,
+) -> Comparison:
+    """Run training code that logs nothing itself, under automatic logging, and conclude as `run_job` does.
+
+    Parameters
+    ----------
+    experiment : str
+    trainings : mapping of str to callable
+        Each fits a model to the training part; by the name of its run.
+    data, expected, comparison
+        As in `run_job`.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    SystemExit
+        If something else was found; the message says what.
+    """
+    console, run_ids = _console(), []
+    with _parent_run(experiment) as parent:
+        for name, train in _with_progress(trainings, console):
+            with mlflow.start_run(run_name=name, nested=True) as run:
+                train(data)
+            run_ids.append(run.info.run_id)
+        lossacc_mlflow.wait_for_diagnoses()
+        compared = lossacc_mlflow.compare(run_ids, write=True)
+    _show(compared, parent, console)
+    _check(compared, expected or {}, comparison)
     return compared
 
 
@@ -159,6 +192,28 @@ def find_code_deviations(what: str, findings: Sequence[Finding], codes: Sequence
     return (*deviations, *(f"{what}: {code} must be flagged; there is no such rule." for code in sorted(missing)))
 
 
+def _console() -> Console:
+    # In a pipe rich would fold everything into 80 columns.
+    return Console(width=None if sys.stdout.isatty() else 132)
+
+
+def _show(compared: Comparison, parent: mlflow.ActiveRun, console: Console) -> None:
+    console.print(_table(compared))
+    for sentence in compared.recommendation:
+        console.print(sentence, soft_wrap=True)
+    console.print(f"Charts, reports and pictures: {_link(parent)}", soft_wrap=True)
+    if not mlflow.get_tracking_uri().startswith("http"):
+        console.print(f"once this runs: mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}", soft_wrap=True)
+
+
+def _check(compared: Comparison, expected: Mapping[str, Expected], comparison: Sequence[str] | None) -> None:
+    deviations = find_deviations(compared.diagnoses, expected)
+    if comparison is not None:
+        deviations += find_code_deviations("the comparison", compared.findings, comparison)
+    if deviations:
+        raise SystemExit("\n".join(["This is not what must come out:", *deviations]))
+
+
 def _link(parent: mlflow.ActiveRun) -> str:
     return experiment_link(parent.info.experiment_id, view_id=CURVES_VIEW)
 
@@ -176,7 +231,7 @@ def _parent_run(experiment: str) -> Iterator[mlflow.ActiveRun]:
             yield run
 
 
-def _with_progress(recipes: Mapping[str, Recipe], console: Console) -> Iterator[tuple[str, Recipe]]:
+def _with_progress(recipes: Mapping[str, _Training], console: Console) -> Iterator[tuple[str, _Training]]:
     """Yield the recipes while a progress bar names the one at work; no bar where there is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

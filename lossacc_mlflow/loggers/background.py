@@ -90,7 +90,7 @@ class DiagnosisQueue:
         with self._changed:
             while self.n_pending and (now := time.monotonic()) < end:
                 if now >= word:
-                    _log.info("lossacc: diagnosing %s more ...", _runs(self.n_pending))
+                    _log.info("lossacc: diagnosing %s ...", _runs(self.n_pending, "more "))
                     word = now + _SECONDS_BETWEEN_WORDS
                 self._changed.wait(min(word, end) - now)
             is_done = not self.n_pending
@@ -184,8 +184,8 @@ class DiagnosisQueue:
             )
 
 
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count:,} runs"
+def _runs(count: int, kind: str = "") -> str:
+    return f"1 {kind}run" if count == 1 else f"{count:,} {kind}runs"
 
 
 def _command(run_ids: Sequence[str], tracking_uri: str) -> str:
