@@ -18,7 +18,7 @@ from lossacc_mlflow.loggers.sklearn.recipes import curves_after, recipe_for
 from lossacc_mlflow.loggers.sklearn.steps import MAX_STEPS
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 
-__all__ = ["curve_tags", "log_curves"]
+__all__ = ["log_curves"]
 
 
 def log_curves(
@@ -121,21 +121,9 @@ def log_curves(
         class_counts=counts,
         run_id=run_id,
     )
-    tags = curve_tags(curves)
-    if tags:
-        store.set_tags(run_id or mlflow.active_run().info.run_id, tags)
+    if curves.tags:
+        store.set_tags(run_id or mlflow.active_run().info.run_id, curves.tags)
     return curves
-
-
-def curve_tags(curves: TrainingCurves) -> dict[str, str]:
-    """Return the tags that say how curves were made, where there is something to say.
-
-    Parameters
-    ----------
-    curves : TrainingCurves
-    """
-    tags = {"lossacc.curves": curves.note} if curves.note else {}
-    return tags if curves.kept_step is None else {**tags, "lossacc.restored_step": str(curves.kept_step)}
 
 
 def _as_the_final_step_sees(model: Any, data: FitData) -> tuple[Any, FitData]:  # noqa: ANN401

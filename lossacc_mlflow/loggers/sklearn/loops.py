@@ -22,11 +22,12 @@ from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.sklearn.data import FitData, leave_out_unseen, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
-from lossacc_mlflow.loggers.sklearn.model_log import CURVES_TAG, log_validation_predictions
+from lossacc_mlflow.loggers.sklearn.model_log import log_validation_predictions
 from lossacc_mlflow.loggers.sklearn.quiet import without_traces
 from lossacc_mlflow.loggers.sklearn.runs import claim, estimator_tags
 from lossacc_mlflow.loggers.sklearn.scores import answer_of
 from lossacc_mlflow.loggers.sklearn.steps import Spacing
+from lossacc_mlflow.loggers.sklearn.training_curves import NOTE_TAG
 from lossacc_mlflow.loggers.training import TrainingLog
 from lossacc_mlflow.loggers.validation import held_out_data
 
@@ -152,7 +153,7 @@ class _Loop:
             }
         if not self._scored_step:
             notes = [_TRAIN_NOTE, *(part.note for part in parts if part.note)]
-            training.set_tags({CURVES_TAG: " ".join(notes)})
+            training.set_tags({NOTE_TAG: " ".join(notes)})
         training.log(self._step, scores)
         self._scored_step = self._step
 

@@ -18,10 +18,8 @@ from lossacc_mlflow.loggers.sklearn.scores import answer_of, of_proba
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.loggers.training import TrainingLog
 
-__all__ = ["CURVES_TAG", "VALIDATION_TAG", "facts_of", "log_model", "log_validation_predictions"]
+__all__ = ["VALIDATION_TAG", "facts_of", "log_model", "log_validation_predictions"]
 
-CURVES_TAG = "lossacc.curves"
-"""Says what one must know to read the curves: which samples were scored, whether it is a second training."""
 
 VALIDATION_TAG = "lossacc.validation_data"
 """Says where the validation data come from, where they were split off the training data."""
@@ -109,8 +107,7 @@ def facts_of(model: Any, data: FitData, loss: str | None) -> tuple[dict[str, Any
 def _log_curves(curves: TrainingCurves, training: TrainingLog) -> None:
     for place, step in enumerate(curves.step.tolist()):
         training.log(step, {key: float(value[place]) for key, value in curves.values.items()})
-    if curves.note:
-        training.set_tags({CURVES_TAG: curves.note})
+    training.set_tags(curves.tags)
 
 
 def _log_final_scores(

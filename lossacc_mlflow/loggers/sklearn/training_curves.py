@@ -8,7 +8,10 @@ import numpy as np
 
 from lossacc_mlflow.records import FloatArray, IntArray, StepUnit
 
-__all__ = ["TrainingCurves"]
+__all__ = ["NOTE_TAG", "TrainingCurves"]
+
+NOTE_TAG = "lossacc.curves_note"
+"""Tag of a run: what one must know to read its curves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,12 @@ class TrainingCurves:
             array.setflags(write=False)
         object.__setattr__(self, "values", MappingProxyType(arrays))
         object.__setattr__(self, "step", step)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the run that say how the curves were made, where there is something to say."""
+        tags = {NOTE_TAG: self.note} if self.note else {}
+        return tags if self.kept_step is None else {**tags, "lossacc.restored_step": str(self.kept_step)}
 
     def __len__(self) -> int:
         return len(self.step)

@@ -84,7 +84,7 @@ def test_curves_by_sample_size_and_of_clones_say_so(here: Tracking) -> None:
     log_curves(SGDClassifier(random_state=0).fit(*DATA[:2]), *DATA, run_id=clones)
     run = lossacc.read_run(clones)
     assert run.tags["lossacc.loss"] == "hinge"
-    assert run.tags["lossacc.curves"].startswith("The points before the last one are clones of the model")
+    assert run.tags["lossacc.curves_note"].startswith("The points before the last one are clones of the model")
 
 
 @pytest.fixture
