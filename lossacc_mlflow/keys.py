@@ -175,6 +175,9 @@ _SPELLED: Mapping[str, str] = {
     "mean_absolute_error": "mae",
 }
 
+# How people call features that a transformer made of others.
+_PREPARED = ("scaled", "std", "norm", "normalized", "transformed", "prepared", "encoded", "vec", "tfidf", "pca", "df")
+
 _Phrase = tuple[str, ...]
 _Kind = Literal["metric", "split", "step_unit", "noise"]
 
@@ -192,8 +195,11 @@ def _vocabulary() -> dict[_Phrase, tuple[_Kind, str]]:
         known |= dict.fromkeys(_phrases(text), ("step_unit", unit))
     for split, text in _SPLITS.items():
         for phrase in _phrases(text):
-            # scikit-learn's autologging appends the name of the variable, as in accuracy_score_X_test.
-            known |= dict.fromkeys((phrase, (*phrase, "set"), ("x", *phrase)), ("split", split))
+            # scikit-learn's autologging appends the name of the variable, as in accuracy_score_X_test_scaled.
+            variable = ("x", *phrase)
+            joined = ("".join(variable),)
+            prepared = [(*variable, how) for how in _PREPARED]
+            known |= dict.fromkeys((phrase, (*phrase, "set"), variable, joined, *prepared), ("split", split))
     return known
 
 
@@ -202,6 +208,7 @@ _LONGEST = max(map(len, _VOCABULARY))
 _MAX_LENGTH = 100
 _BARE_PHRASES = frozenset(_phrases(_BARE))
 _BOOSTING_PHRASES = frozenset(_phrases(_BOOSTING))
+_LATER_CALL = re.compile(r"(\w{1,60})-(\d{1,4})_([xX]_?\w{1,40})")
 _SEPARATORS = re.compile(r"[\W_]+")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -254,6 +261,8 @@ def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
       custom to name the training set first.
     - A bare ``accuracy`` beside a loss that says ``train`` and no bare loss is left out when no key names the
       validation accuracy: fastai logs that one so.
+    - scikit-learn's autologging counts the calls of a metric, whatever their data: ``accuracy_score-2_X_test`` is read
+      where no earlier call has this metric of this split.
 
     Parameters
     ----------
@@ -269,7 +278,9 @@ def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
     >>> {k: p.split for k, p in parse_keys(["validation_0-auc", "validation_1-auc", "lr"]).items()}
     {'validation_0-auc': 'train', 'validation_1-auc': 'validation'}
     """
+    keys = list(keys)
     readings = {key: reading for key in keys if (reading := _read(key))}
+    readings |= _read_later_calls(keys, readings.values())
     numbered = {reading.numbered_set for reading in readings.values() if reading.numbered_set}
     first_is_train = ("validation", 1) in numbered
     last = dict(sorted(numbered))
@@ -281,7 +292,7 @@ def parse_keys(keys: Iterable[str]) -> dict[str, ParsedKey]:
         if reading.numbered_set and not is_first and reading.numbered_set[1] < last[reading.numbered_set[0]]:
             continue
         parsed[key] = replace(reading.parsed, split="train") if is_first else reading.parsed
-    return parsed
+    return {key: parsed[key] for key in keys if key in parsed}
 
 
 def spell_key(metric_name: str, split: Split, step_unit: StepUnit | None = None) -> str:
@@ -420,6 +431,21 @@ def _read(key: str) -> _Reading | None:
             numbered_set = (phrase[0], int(words[i]))
             i += 1
     return _interpret(key, parts, numbered_set)
+
+
+def _read_later_calls(keys: Iterable[str], others: Iterable[_Reading]) -> dict[str, _Reading]:
+    """Read keys such as ``accuracy_score-2_X_test``, the earliest call of each metric and split."""
+    known = {(reading.parsed.metric.name, reading.parsed.split) for reading in others}
+    calls = sorted(
+        (int(found[2]), key, f"{found[1]}_{found[3]}") for key in keys if (found := _LATER_CALL.fullmatch(key))
+    )
+    later = {}
+    for _, key, plain in calls:
+        reading = _read(plain)
+        if reading is not None and (place := (reading.parsed.metric.name, reading.parsed.split)) not in known:
+            later[key] = reading
+            known.add(place)
+    return later
 
 
 def _metric(name: str) -> tuple[Metric, bool]:

@@ -50,6 +50,9 @@ training_r2_score                   r2                      train       -
 training_root_mean_squared_error    root_mean_squared_error train       -
 accuracy_score_X_test               accuracy                test        -
 log_loss_X_val                      log_loss                validation  -
+accuracy_score_X_test_scaled        accuracy                test        -
+r2_score_Xval                       r2                      validation  -
+accuracy_score_x_valid_std          accuracy                validation  -
 train_err                           ~accuracy               train       -
 val/error                           ~accuracy               validation  -
 dev.nll                             log_loss                validation  -
@@ -79,6 +82,8 @@ best_val_loss val_loss_best valid_acc_best val_loss_scale loss_scale val_loss_st
 top5 val_top5_accuracy top_k_categorical_accuracy val_acc@5 metrics/accuracy_top5 eval-error_at_0.7 val_accuracy_1
 mean_test_accuracy split0_test_accuracy eval_mean_accuracy val_output_accuracy precision_recall_auc
 train_val_loss val_loss_accuracy log_loss accuracy_score r2 rmse error l2 grad_norm kl_loss val_perplexity
+accuracy_score_unknown_dataset LogisticRegression_score_X_test accuracy_score_features_test x_val val_loss_scaled
+best_cv_score mean_train_score rank_test_score mean_fit_time train_loss_batch valid_batch_size
 train_1_loss fold_0_val_loss train/box_loss metrics/mAP50(B) neg_log_loss accuracy_score-2_X_test übertrain_loss
 """
 
@@ -94,6 +99,33 @@ def test_known_spellings(line: str) -> None:
         split,
         unit,
     )
+
+
+@pytest.mark.parametrize("separator", "/._-")
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [("train", ("train", "training")), ("validation", ("val", "valid", "validation", "eval")), ("test", ("test",))],
+)
+@pytest.mark.parametrize(
+    ("metric", "spellings"),
+    [
+        ("loss", ("loss",)),
+        ("accuracy", ("acc", "accuracy", "top1", "top_1", "acc1")),
+        ("~accuracy", ("error", "err", "merror", "error_rate")),
+        ("log_loss", ("nll", "cross_entropy", "logloss", "log_loss", "mlogloss", "nll_loss")),
+        ("root_mean_squared_error", ("rmse",)),
+    ],
+)
+def test_metric_and_split_by_hand_in_either_order(
+    metric: str, spellings: tuple[str, ...], split: str, names: tuple[str, ...], separator: str
+) -> None:
+    for spelling, name in product(spellings, names):
+        for words in (spelling, spelling.replace("_", separator)):
+            for key in (f"{name}{separator}{words}", f"{words}{separator}{name}"):
+                for written in (key, key.title(), key.upper()):
+                    parsed = parse_key(written)
+                    assert parsed is not None, written
+                    assert ("~" * parsed.complement + parsed.metric.name, parsed.split) == (metric, split), written
 
 
 @pytest.mark.parametrize(
@@ -141,6 +173,15 @@ def test_of_several_numbered_sets_the_last_is_the_validation_set() -> None:
     assert {key: one.split for key, one in parsed.items()} == {
         "validation_0-auc": "train",
         "validation_2-auc": "validation",
+    }
+
+
+def test_later_calls_of_a_metric_are_read_where_they_are_the_first_of_their_split() -> None:
+    keys = ["accuracy_score-4_X_test", "accuracy_score_X_val", "accuracy_score-2_X_val", "accuracy_score-3_X_test", "a"]
+
+    assert {key: parsed.split for key, parsed in parse_keys(keys).items()} == {
+        "accuracy_score_X_val": "validation",
+        "accuracy_score-3_X_test": "test",
     }
 
 
