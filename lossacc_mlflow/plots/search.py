@@ -34,19 +34,20 @@ __all__ = ["plot_search"]
 _LEFT, _RIGHT, _GAP, _FOOT, _HEAD, _HEIGHT = 82, 24, 40, 62, 30, 210
 _MOST_PANELS = 6
 _DECADES = 1.5
+_LARGEST = 1e300
+"""Larger values would overflow in matplotlib's own arithmetic."""
 _SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """One parameter: where each candidate stands, and what the places are called."""
+    """One parameter: where each candidate stands (at the logarithm, where values span decades), and what that is."""
 
     name: str
     place: FloatArray
     ticks: tuple[float, ...]
     labels: tuple[str, ...]
     is_number: bool
-    is_log: bool
 
 
 def plot_search(results: SearchResults) -> Figure:
@@ -68,8 +69,10 @@ def plot_search(results: SearchResults) -> Figure:
     axes_of = [axis for name, values in results.parameters.items() if (axis := _axis(name, values)) is not None]
     shown = axes_of[:_MOST_PANELS]
     n_rows = (len(shown) + 1) // 2
-    figure = new_figure((74 + (_HEAD + _HEIGHT + _FOOT) * n_rows + 34) / DPI if shown else 1.2)
-    top = header(figure, f"What the search has tried: {_metric(score)}", _lines(results, score, len(axes_of)))
+    lines = _lines(results, score, len(axes_of))
+    height = 48 + 19 * len(lines) + ((_HEAD + _HEIGHT + _FOOT) * n_rows + 30 if shown else 40)
+    figure = new_figure(height / DPI)
+    top = header(figure, f"What the search has tried: {_metric(score)}", lines)
     if not shown:
         put(figure, 0.5, 0.2, "No parameter has more than one value.", ha="center", color=MUTED)
         return figure
@@ -93,13 +96,16 @@ def _axis(name: str, values: Sequence[Any]) -> _Axis | None:
         known = np.unique(place[np.isfinite(place)])
         if len(known) < 2:
             return None
-        is_log = bool(known[0] > 0 and np.log10(known[-1] / known[0]) > _DECADES)
-        return _Axis(name, place, tuple(known.tolist()), tuple(map(_setting, known.tolist())), True, is_log)
+        labels = tuple(map(_setting, known.tolist()))
+        if known[0] > 0 and np.log10(known[-1]) - np.log10(known[0]) > _DECADES:
+            place, known = np.log10(place), np.log10(known)
+        place, known = np.clip(place, -_LARGEST, _LARGEST), np.clip(known, -_LARGEST, _LARGEST)
+        return _Axis(name, place, tuple(known.tolist()), labels, is_number=True)
     kinds = list(dict.fromkeys(value for value in values if value != ""))
     if len(kinds) < 2:
         return None
     place = np.array([kinds.index(value) if value != "" else np.nan for value in values], dtype=np.float64)
-    return _Axis(name, place, tuple(map(float, range(len(kinds)))), tuple(map(str, kinds)), False, False)
+    return _Axis(name, place, tuple(map(float, range(len(kinds)))), tuple(map(str, kinds)), is_number=False)
 
 
 def _setting(value: float) -> str:
@@ -135,11 +141,12 @@ def _lines(results: SearchResults, score: SearchScore, n_axes: int) -> list[str]
             scored += f", train {_value(score, score.train_mean[results.best])}"
         lines.append(f"chosen: {words} · {scored}")
     line = f"{len(results):,} candidates · mean ± standard deviation over {results.n_splits} folds"
-    if not score.has_train:
-        line += " · train scores are not known: search with return_train_score=True"
     if n_axes > _MOST_PANELS:
         line += f" · {n_axes - _MOST_PANELS} more parameters in search.csv"
-    return [*lines, line]
+    lines.append(line)
+    if not score.has_train:
+        lines.append("train scores are not known: search with return_train_score=True")
+    return lines
 
 
 def _scale(score: SearchScore) -> Scale:
@@ -208,13 +215,8 @@ def _draw_split(axes: Axes, axis: _Axis, chosen: list[int], split: Split, score:
 def _set_places(figure: Figure, axes: Axes, axis: _Axis) -> None:
     """Ticks at the values that were tried, as many as can be read."""
     low, high = min(axis.ticks), max(axis.ticks)
-    if axis.is_log:
-        axes.set_xscale("log")
-        margin = (high / low) ** 0.06
-        axes.set_xlim(low / margin, high * margin)
-    else:
-        margin = 0.06 * (high - low) if axis.is_number else 0.5
-        axes.set_xlim(low - margin, high + margin)
+    margin = 0.06 * (high - low) if axis.is_number else 0.5
+    axes.set_xlim(low - margin, high + margin)
     room = axes.get_window_extent().width / len(axis.ticks) - 8 if not axis.is_number else 90.0
     labels = [fit_text(figure, label, max(room, 40.0)) for label in axis.labels]
     kept: list[int] = []
