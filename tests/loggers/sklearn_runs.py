@@ -26,8 +26,9 @@ class Logged:
 
 
 def logged(store: Tracking) -> list[Logged]:
-    """Every run of the experiment, the first one first."""
-    found = store.client.search_runs([store.experiment_id], order_by=["attributes.start_time ASC"])
+    """Every run of the experiment, the first one first, and a parent before its children."""
+    found = store.client.search_runs([store.experiment_id])
+    found.sort(key=lambda run: (run.info.start_time, "mlflow.parentRunId" in run.data.tags))
     runs = []
     for run in found:
         curves = {}
