@@ -2,10 +2,11 @@
 
 A clone that starts from the same random numbers, and may take k steps, is the model as it was after k steps of the fit,
 shuffling and step sizes included; going on by ``partial_fit`` or ``warm_start`` would begin those anew. The sum of the
-steps is what it costs: about 2.5 times the fit for eight points.
+steps is what it costs: of a fit of 50 steps 0.6 of its time for five points, 1.3 for eight, 2.7 for twelve.
 """
 
 import copy
+import logging
 from time import perf_counter
 from typing import Any
 
@@ -22,11 +23,16 @@ from lossacc_mlflow.records import IntArray
 
 __all__ = ["MAX_REFIT_SECONDS", "curves_of_clones", "fit_clone"]
 
+_log = logging.getLogger("lossacc_mlflow")
+
 MAX_REFIT_SECONDS = 1.0
 """What all clones together may take by default."""
 
-_POINTS = ((12, 0.05), (8, 0.2), (5, 1.0))
-"""How many points are made, and for how large a part of that time: many only where they are cheap."""
+_POINTS = ((12, 0.03), (8, 0.06), (5, 1.0))
+"""How many points are made, and for how large a part of that time.
+
+Many only where they are cheap beside what else is done at a fit: MLflow's own automatic logging adds 0.2 s.
+"""
 
 
 def curves_of_clones(
@@ -63,6 +69,13 @@ def curves_of_clones(
     replay = watched.replay if watched is not None else None
     steps = _affordable(n_steps, watched.seconds if replay and watched else None, max_seconds)
     if not len(steps):
+        if n_steps:
+            _log.info(
+                "lossacc: no curve of %s: fitting it again for fewer steps would take more than %g s. "
+                "lossacc_mlflow.loggers.sklearn.log_curves makes one, however long it takes.",
+                type(estimator).__name__,
+                max_seconds,
+            )
         return None
     start = replay or Replay(copy.deepcopy(estimator), None)
     is_same = replay is not None or not _draws_anew(estimator)

@@ -14,7 +14,7 @@ from sklearn.base import is_classifier
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, few, parts_of
-from lossacc_mlflow.loggers.sklearn.kinds import Recipe, recipe_for
+from lossacc_mlflow.loggers.sklearn.kinds import Recipe, final_estimator, recipe_for
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.scores import Answer, answer_of, of_margin, of_proba
 from lossacc_mlflow.loggers.sklearn.steps import Spacing
@@ -150,7 +150,7 @@ Hook = Callable[[Any, _Eyes], Any]
 
 
 def _hook_of(estimator: Any, recipe: Recipe) -> Hook | None:  # noqa: ANN401
-    if recipe.source != "during fit":
+    if recipe.source != "during fit" or final_estimator(estimator) is not estimator:
         return None
     return _epochs_of_mlp if hasattr(estimator, "_update_no_improvement_count") else _iterations_of_logistic_regression
 
@@ -158,18 +158,21 @@ def _hook_of(estimator: Any, recipe: Recipe) -> Hook | None:  # noqa: ANN401
 @contextmanager
 def _epochs_of_mlp(mlp: Any, eyes: _Eyes) -> Iterator[None]:  # noqa: ANN401
     """Look at a multi-layer perceptron where it decides, at the end of each epoch, whether it goes on."""
-    decide = mlp._update_no_improvement_count  # noqa: SLF001
+    name = "_update_no_improvement_count"
+    decide, before = getattr(mlp, name), vars(mlp).get(name)
 
     def decide_and_show(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         decide(*args, **kwargs)
         stops = mlp._no_improvement_count > mlp.n_iter_no_change or mlp.n_iter_ == mlp.max_iter  # noqa: SLF001
         eyes.see(mlp.n_iter_, mlp, _answer_of_mlp, is_last=stops)
 
-    mlp._update_no_improvement_count = decide_and_show  # noqa: SLF001
+    setattr(mlp, name, decide_and_show)
     try:
         yield
     finally:
-        del mlp._update_no_improvement_count  # noqa: SLF001
+        delattr(mlp, name)
+        if before is not None:
+            setattr(mlp, name, before)
 
 
 def _answer_of_mlp(mlp: Any, X: NDArray[Any]) -> Any:  # noqa: ANN401, N803
