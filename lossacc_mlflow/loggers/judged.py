@@ -39,16 +39,20 @@ def judged_predictions(
     labels: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
     label_issues: bool | None = None,
+    release: bool = False,
 ) -> JudgedPredictions:
-    """Judge predictions without writing them anywhere; see `log_predictions`."""
+    """Judge predictions without writing them anywhere; see `log_predictions`.
+
+    With `release`, a `PredictionBuffer` is empty afterwards: so its rows are not in memory twice.
+    """
     at = _checked_step(step)
     if y_proba is None and isinstance(y_true, PredictionBuffer):
-        summary, samples = _judge_buffer(y_true, split, labels, sample_id, label_issues, at)
+        summary, samples = _judge_buffer(y_true, split, labels, sample_id, label_issues, at, release=release)
     elif y_proba is None:
         if sample_weight is not None:
             raise InputError("the weights of blocks belong into the blocks: (y_true, y_proba, sample_weight).")
         with gathered(y_true) as buffer:
-            summary, samples = _judge_buffer(buffer, split, labels, sample_id, label_issues, at)
+            summary, samples = _judge_buffer(buffer, split, labels, sample_id, label_issues, at, release=True)
     else:
         predictions = make_predictions(
             y_true,  # type: ignore[arg-type]  # no blocks beside y_proba
@@ -121,11 +125,13 @@ def _judge_buffer(
     sample_id: Sequence[object] | None,
     label_issues: bool | None,
     step: int | None,
+    *,
+    release: bool,
 ) -> tuple[PredictionSummary, SamplePredictions]:
     """Judge what was gathered: in one piece where it is in memory, else block by block."""
     looks = label_issues or (label_issues is None and split != "train" and step is None)
     if not buffer.is_spooled:
-        y_true, y_proba, weight = buffer.arrays()
+        y_true, y_proba, weight = buffer.arrays(release=release)
         predictions = make_predictions(
             y_true, y_proba, split=split, labels=labels, sample_id=sample_id, sample_weight=weight
         )

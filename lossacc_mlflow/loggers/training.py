@@ -212,7 +212,7 @@ class TrainingLog:
 
             def judge() -> store.JudgedPredictions:
                 with buffer:
-                    return judged_predictions(buffer, None, split, step=at, labels=labels)
+                    return judged_predictions(buffer, None, split, step=at, labels=labels, release=True)
 
             self._submit(judge)
             if step is not None and at is None:

@@ -98,25 +98,41 @@ class PredictionBuffer:
             if self._n_pending >= block_size(self._width):
                 self._pack()
 
-    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], FloatArray | None]:
+    def arrays(self, *, release: bool = False) -> tuple[NDArray[Any], NDArray[Any], FloatArray | None]:
         """Return all rows in one piece: labels, predictions, and weights or None.
+
+        Parameters
+        ----------
+        release : bool
+            Whether to forget the rows on the way, so that they are not in memory twice.
 
         Raises
         ------
         PredictionsError
             If there are none.
         """
-        parts = [(part[0], part[1], part[2] if len(part) > 2 else None) for part in self]
-        if not parts:
+        n = len(self)
+        if not n:
             raise PredictionsError("there are no predictions: give at least one sample.")
-        truth, proba, weight = zip(*parts, strict=True)
-        whole = None if weight[0] is None else np.concatenate(weight)
-        return np.concatenate(truth), np.concatenate(proba), whole
+        proba = np.empty((n, *self._shape), self._dtype)
+        truth, weights, start = [], [], 0
+        for y_true, y_proba, *weight in self:
+            proba[start : start + len(y_true)] = y_proba
+            truth.append(y_true)
+            weights += weight
+            start += len(y_true)
+            if release:
+                self._parts[len(truth) - 1].proba = np.empty(0)
+        if release:
+            self.close()
+        return np.concatenate(truth), proba, np.concatenate(weights) if weights else None
 
     @property
     def is_spooled(self) -> bool:
         """Whether the probabilities lie in a temporary file."""
-        return self._file is not None
+        with self._lock:
+            self._pack()
+            return self._file is not None
 
     def close(self) -> None:
         """Forget everything, and delete the temporary file."""

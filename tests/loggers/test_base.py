@@ -1,6 +1,7 @@
 """What training code logs is on the run, and is what is read back."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.errors import InputError, PredictionsError, StoreError
+from lossacc_mlflow.predictions import PredictionBuffer
 from lossacc_mlflow.records import Artifact, Split
 from lossacc_mlflow.store import clean_run, keeping, log_points, read_run
 from lossacc_mlflow.store.artifacts import RunArtifacts
@@ -262,3 +265,36 @@ def test_the_same_labels_have_the_same_digest_whatever_was_answered(here: Tracki
     lossacc.log_predictions([0, 2, 2], np.full((3, 3), 1 / 3), run_id=run_ids[2])
     tags = [here.client.get_run(run_id).data.tags for run_id in run_ids]
     assert len({tag["lossacc.samples.validation"] for tag in tags}) == 1
+
+
+def test_blocks_are_read_once_and_leave_what_the_arrays_leave(here: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    truth, proba = generator.integers(0, 1_000, 2_000), generator.dirichlet(np.ones(1_000), 2_000).astype(np.float32)
+    proba[np.arange(2_000), truth] += 1
+    proba /= proba.sum(axis=1, keepdims=True)
+
+    def batches() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        for start in range(0, 2_000, 128):
+            yield truth[start : start + 128], proba[start : start + 128]
+
+    whole, in_memory, spooled = (here.new_run() for _ in range(3))
+    lossacc.log_predictions(truth, proba, label_issues=False, run_id=whole)
+    lossacc.log_predictions(batches(), label_issues=False, run_id=in_memory)
+    monkeypatch.setattr(PredictionBuffer.__init__, "__defaults__", (1 << 20,))
+    lossacc.log_predictions(batches(), run_id=spooled)
+    files = here.files(whole)
+    assert here.files(in_memory) == files
+    assert sum(map(len, here.files(spooled).values())) < 5e6 * 2_000 / 50_000 + 120_000  # and the classes
+    first, last = (read_run(run_id).predictions["validation"] for run_id in (whole, spooled))
+    assert last.log_loss == pytest.approx(first.log_loss)
+    assert last.temperature == pytest.approx(first.temperature, rel=1e-3)
+    assert "Suspected label errors were not searched for" in last.notes[0]
+    tags = [here.client.get_run(run_id).data.tags["lossacc.samples.validation"] for run_id in (whole, spooled)]
+    assert tags[0] == tags[1]
+
+
+def test_what_are_no_blocks_is_said(here: Tracking) -> None:
+    with pytest.raises(InputError, match="y_proba is missing"):
+        lossacc.log_predictions(np.array([0, 1]), run_id=here.new_run())
+    with pytest.raises(InputError, match="block 0 is no"):
+        lossacc.log_predictions([0, 1], run_id=here.new_run())
