@@ -9,7 +9,15 @@ from lossacc_mlflow.render.format import metric_words, one_line, quantity, score
 from lossacc_mlflow.render.page import cards, count_outcomes, render_page
 from lossacc_mlflow.render.prediction_rows import bounds_rows, loss_identity, prediction_groups
 from lossacc_mlflow.render.prediction_tables import prediction_tables
-from lossacc_mlflow.render.rows import MOST_TELLING, SPLITS, curve_rows, flagged_first, lacks_information, seen_keys
+from lossacc_mlflow.render.rows import (
+    MOST_TELLING,
+    SPLITS,
+    curve_rows,
+    flagged_first,
+    lacks_information,
+    seen_keys,
+    stopped,
+)
 from lossacc_mlflow.render.sheets import suspected_labels, worst_predictions
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
 from lossacc_mlflow.wording import number, percent
@@ -52,7 +60,7 @@ def render_report(diagnosis: Diagnosis, pictures: Mapping[str, bytes], *, versio
         "run_id": shorten(diagnosis.run_id),
         "verdict": VERDICTS[diagnosis.verdict],
         "discrepancy": DISCREPANCIES[diagnosis.discrepancy],
-        "headline": diagnosis.headline,
+        "headline": " ".join(filter(None, (diagnosis.headline, stopped(diagnosis)))),
         "figures": _key_figures(diagnosis),
         "cards": cards(diagnosis.findings, diagnosis.curves),
         "counts": count_outcomes(diagnosis.findings),

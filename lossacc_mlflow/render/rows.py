@@ -31,6 +31,7 @@ __all__ = [
     "render_table",
     "seen_keys",
     "since",
+    "stopped",
 ]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -118,6 +119,24 @@ def since(finding: Finding, curves: Sequence[CurveSummary] = ()) -> str:
     start = step_words(finding.step, own[0].step_unit if own else None)
     low, high = finding.step_interval or (finding.step, finding.step)
     return start if low == high else f"{start} (between {low:,} and {high:,})"
+
+
+def stopped(diagnosis: Diagnosis) -> str:
+    """Write in one sentence that a logger of ours stopped the training, and whose weights it kept; else nothing.
+
+    The tags that say so are untrusted: what is no verdict and no number is left out.
+    """
+    tags = diagnosis.run.tags
+    verdict = next((words for name, words in VERDICTS.items() if name == tags.get("lossacc.stopped")), None)
+    steps = [tags.get(key, "") for key in ("lossacc.stopped_step", "lossacc.restored_step")]
+    at, restored = (int(text) if text.isdecimal() and len(text) < 16 else None for text in steps)
+    if verdict is None or at is None:
+        return ""
+    unit = diagnosis.curves[0].step_unit if diagnosis.curves else None
+    end = f"; it ends with the weights of {step_words(restored, unit)}" if restored is not None else ""
+    return (
+        f"Training was stopped at {step_words(at, unit)}, at the first lasting sign of: {verdict.label.lower()}{end}."
+    )
 
 
 def lacks_information(diagnosis: Diagnosis) -> bool:

@@ -1,8 +1,10 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from lossacc_mlflow.pipeline import judge
-from lossacc_mlflow.render import render_comparison_note, render_note
+from lossacc_mlflow.render import render_comparison_note, render_note, render_report, render_text
 from tests.render.examples import HOSTILE, comparison, hostile_diagnosis, overfitted_run
 
 LIVE_MARKUP = re.compile(r"<|(?<!\\)[`|]|(?<!\\)\[l|@octocat|(?<!\\)\]\(javascript")
@@ -55,3 +57,25 @@ def test_comparison_note_recommends_first_and_lists_the_models() -> None:
     assert "run_uuid=c1" in note
     assert "- calm: accuracy " in note
     assert "#/experiments/7/runs/c1/artifacts/lossacc/comparison.html" in note
+
+
+def test_a_stop_is_told_wherever_the_verdict_is() -> None:
+    tags = {"lossacc.stopped": "loss_overfitting", "lossacc.stopped_step": "35", "lossacc.restored_step": "20"}
+    diagnosis = judge(replace(overfitted_run(), tags=tags))
+    wanted = "stopped at epoch 35, at the first lasting sign of: overfitting in the loss only"
+    for text in (render_note(diagnosis, picture=None), render_text(diagnosis), render_report(diagnosis, {})):
+        plain = " ".join(text.split())
+        assert wanted in plain
+        assert "it ends with the weights of epoch 20." in plain
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"lossacc.stopped": "<script>", "lossacc.stopped_step": "35"},
+        {"lossacc.stopped": "overfitting", "lossacc.stopped_step": "<script>"},
+        {"lossacc.stopped": "overfitting"},
+    ],
+)
+def test_tags_that_tell_no_stop_are_left_out(tags: dict[str, str]) -> None:
+    assert "stopped at" not in render_note(judge(replace(overfitted_run(), tags=tags)), picture=None)

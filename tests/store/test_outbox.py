@@ -244,7 +244,7 @@ def slow(self, run_id, metrics=(), **rest):  # a store that takes 400,000 points
 MlflowClient.log_batch = slow
 
 def train(run_id, n_steps):
-    with TrainingLog(Options(), name="net", run_id=run_id) as log:
+    with TrainingLog(Options(stop_when="diverged"), name="net", run_id=run_id) as log:
         for step in range(n_steps):
             log.log(step, {"train_loss": 0.5, "val_loss": 0.5})
 
@@ -261,4 +261,4 @@ def test_a_long_training_does_not_grow(here: Tracking) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (our own command)
     n_points, grown = map(float, done.stdout.split())
     assert n_points == 200_000
-    assert grown < 30, f"{grown} MB more: as objects of MLflow, these points would take 80"
+    assert grown < 36, f"{grown} MB more; with the points as objects of MLflow it is 54"
