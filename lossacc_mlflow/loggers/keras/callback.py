@@ -1,6 +1,7 @@
 """`LossaccCallback`, and the hook on `fit` that hands it what `fit` was called with."""
 
 import inspect
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -15,6 +16,8 @@ from lossacc_mlflow.loggers.options import Options, Predictions
 from lossacc_mlflow.loggers.shield import shielded
 
 __all__ = ["LossaccCallback", "install"]
+
+_log = logging.getLogger("lossacc_mlflow")
 
 
 class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -68,10 +71,9 @@ class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             stop_when=stop_when,
         )
         self._run_id = run_id
-        self._fit = Fit()
+        self._fit: Fit | None = None
         self._training: KerasTraining | None = None
-        if not hooks.is_attached(keras.Model, "fit"):
-            hooks.attach(keras.Model, "fit", _FitHook(None))
+        _watch_fit()
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -88,8 +90,13 @@ class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Find out what is learned, and open the run."""
         del logs
         self.abort(None)
+        if self._fit is None:
+            _log.warning(
+                "lossacc: LossaccCallback does not know the data of this fit, which was called before the callback was "
+                "made, after autolog(disable=True): make it on a line before. Only curves are logged."
+            )
         with random_numbers_kept(), shielded(f"curves of the Keras model {self.model.name!r}"):
-            self._training = KerasTraining(self.model, self._options, self._fit, self._run_id)
+            self._training = KerasTraining(self.model, self._options, self._fit or Fit(), self._run_id)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Log an epoch."""
@@ -101,7 +108,7 @@ class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Log predictions, and close."""
         del logs
         training, self._training = self._training, None
-        self._fit = Fit()
+        self._fit = None
         if training is not None:
             with random_numbers_kept():
                 training.finish()
@@ -116,6 +123,12 @@ class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 def install(options: Options) -> None:
     """Put a `LossaccCallback` into every `fit` of Keras that has none."""
     hooks.attach(keras.Model, "fit", _FitHook(options))
+
+
+def _watch_fit() -> None:
+    """Have callbacks that are given by hand told what `fit` was called with."""
+    if not hooks.is_attached(keras.Model, "fit"):
+        hooks.attach(keras.Model, "fit", _FitHook(None))
 
 
 class _FitHook:
@@ -164,3 +177,7 @@ class _FitHook:
             if callback is None and may_add and self.options is not None:
                 callback = LossaccCallback.of(self.options)
         return callback, fit
+
+
+# `net.fit(..., callbacks=[LossaccCallback()])` looks the function up before it makes the callback.
+_watch_fit()
