@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import mlflow
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -49,9 +49,9 @@ def logistic_regression(data: DataSet) -> None:
 
 
 def pipeline(data: DataSet) -> None:
-    """Fit a pipeline: a curve over the epochs of its last step, on scaled pixels."""
+    """Fit a pipeline: a curve over the iterations of its last step, on scaled pixels."""
     train = data.parts["train"]
-    make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", alpha=0.01, random_state=0)).fit(train.X, train.y)
+    make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(train.X, train.y)
 
 
 def search(data: DataSet) -> None:
@@ -74,7 +74,7 @@ EXPECTED: Mapping[str, Expected] = {
     "gradient boosting": Expected("still_improving", ("TRN006", "DIS004", "DIS006")),
     "network": Expected("healthy"),
     "logistic regression": Expected("healthy", ("DIS004", "DIS006")),
-    "pipeline": Expected("still_improving", ("TRN006",)),
+    "pipeline": Expected("healthy", ("DIS004", "DIS006")),
     "search": Expected("still_improving", ("TRN006",)),
 }
 
