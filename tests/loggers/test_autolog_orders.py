@@ -121,3 +121,29 @@ def test_a_training_that_fails_ends_its_run_and_raises_its_own_error(store: Trac
     assert [run.info.status for run in runs] == ["FAILED"] * len(runs)
     assert len(train()) == len(X)
     assert mlflow.last_active_run().info.status == "FINISHED"
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("order", ["ours, all of mlflow", "all of mlflow, ours", "all of mlflow, ours, all of mlflow"])
+def test_boosting_is_logged_once_in_every_order(store: Tracking, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    import xgboost  # noqa: PLC0415
+
+    def boost() -> FloatArray:
+        train, val = xgboost.DMatrix(X[:300], Y[:300]), xgboost.DMatrix(X[300:], Y[300:])
+        params = {"objective": "multi:softprob", "num_class": 3, "eval_metric": ["mlogloss", "merror"], "nthread": 1}
+        model = xgboost.train(params, train, 4, evals=[(train, "train"), (val, "validation")], verbose_eval=False)
+        return np.asarray(model.predict(val))
+
+    monkeypatch.setitem(AUTOLOGGING_INTEGRATIONS, "xgboost", {})
+    function, answers = vars(xgboost)["train"], boost()
+    for step in order.split(", "):
+        SWITCHES[step]()
+    np.testing.assert_array_equal(boost(), answers)
+    assert lossacc_mlflow.wait_for_diagnoses(60)
+    (run,) = store.client.search_runs([store.experiment_id])
+    curves = {key: n for key, n in points(store, run).items() if n > 1}
+    assert curves == dict.fromkeys(("train-mlogloss", "train-merror", "validation-mlogloss", "validation-merror"), 4)
+    assert run.data.tags["lossacc.status"] == "ok"
+    lossacc_mlflow.autolog(disable=True)
+    mlflow.autolog(disable=True)
+    assert vars(xgboost)["train"] is function
