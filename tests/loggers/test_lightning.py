@@ -194,6 +194,23 @@ def test_outputs_that_are_not_seen_are_asked_for(store: Tracking) -> None:
     assert set(curves(read_run(other.info.run_id))) == {"train_loss"}
 
 
+def test_a_regression_in_another_precision(store: Tracking) -> None:
+    class Regressor(Classifier):
+        def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
+            return F.mse_loss(self(batch[0])[:, 0].float(), batch[0].sum(1).float())
+
+        def validation_step(self, batch: list[torch.Tensor]) -> None:
+            self.training_step(batch)
+
+    torch.manual_seed(0)
+    predict = lambda model, batch: (model(batch[0])[:, 0], batch[0].sum(1))  # noqa: E731
+    callback = LossaccCallback(predict=predict, train_evaluation=40, task="regression")
+    fit(Regressor("forward", (), 0.05), callback, precision="bf16-true")
+    run = only_run(store)
+    assert set(curves(run)) == {"train_rmse", "train_r2", "val_rmse", "val_r2"}
+    assert run.regressions["validation"].n_samples == 50
+
+
 def test_a_loss_over_accumulated_batches_is_that_of_each(store: Tracking) -> None:
     fit(module(lr=0.0), LossaccCallback(train_evaluation=96), max_epochs=1)
     fit(module(lr=0.0), LossaccCallback(), max_epochs=1, accumulate_grad_batches=4)

@@ -154,6 +154,8 @@ def test_every_form_of_targets_and_losses_gives_the_same_figures() -> None:
     }
     some = [(F.cross_entropy(x[cut], ignored[cut]), x[cut], ignored[cut]) for cut in cuts]
     assert logged_of(some) == pytest.approx(expected, rel=1e-5)
+    unknown = torch.where(kept, y, 255)  # as in data for segmentation, where nobody said so
+    assert logged_of([(F.cross_entropy(x, unknown, ignore_index=255), x, unknown)]) == pytest.approx(expected, rel=1e-5)
     pixels = [(F.cross_entropy(x, ignored), x.T.reshape(1, 3, 7, 10), ignored.reshape(1, 7, 10))]
     assert logged_of(pixels) == pytest.approx(expected, rel=1e-5)
     tokens = [(F.cross_entropy(x, ignored), x.reshape(2, 35, 3), ignored.reshape(2, 35))]
@@ -166,6 +168,10 @@ def test_one_column_is_a_binary_classifier_or_a_regression() -> None:
         "train_loss": F.binary_cross_entropy_with_logits(scores[:, 0], labels.float()).item(),
         "train_accuracy": ((scores[:, 0] > 0) == labels).float().mean().item(),
     }
+    unknown = torch.where(torch.arange(63) < 60, torch.cat([labels, labels[:3]]), -100).float()
+    scores = torch.cat([scores, scores[:3]])
+    assert logged_of([(None, scores, unknown)]) == pytest.approx(expected, rel=1e-5)
+    scores = scores[:60]
     for targets in (labels, labels.float()[:, None], labels.bool()):
         assert logged_of([(None, scores, targets)]) == pytest.approx(expected, rel=1e-5)
     assert logged_of([(None, scores.sigmoid(), labels)], track(from_logits=False)) == pytest.approx(expected, rel=1e-5)

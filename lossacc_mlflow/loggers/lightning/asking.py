@@ -49,7 +49,7 @@ def train_scores(
     forward, data = predict or forward_batch, trainer.train_dataloader
     with evaluating(module, data, seed=0), trainer.precision_plugin.forward_context():
         for batch in first_samples(data, n_samples):
-            outputs, targets = forward(module, to_device(batch, module.device))
+            outputs, targets = forward(module, to_device(trainer.precision_plugin.convert_input(batch), module.device))
             scores = score_tensor(outputs)
             if scores is None:
                 raise InputError("the module returns no scores: give LossaccCallback(predict=...).")

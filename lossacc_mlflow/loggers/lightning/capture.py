@@ -100,9 +100,7 @@ def fits_loss(
             return None, False
         tasks.append(task)
         if loss is not None:
-            n = (targets != task.ignore_index).sum() if task.kind == "classification" else targets.numel()
-            n = len(targets) if task.is_one_hot else n
-            expected = float(task.total_loss(scores, targets)) / max(int(n), 1)
+            expected = float(task.total_loss(scores, targets)) / max(int(task.n_counted(targets)), 1)
             if is_same_loss(expected, loss):
                 return task, True
     if known.get("from_logits") is None and not tasks[0].is_binary:

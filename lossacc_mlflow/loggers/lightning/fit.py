@@ -85,13 +85,14 @@ class Fit:
     def see_train_batch(self, outputs: Any, batch: Any) -> None:  # noqa: ANN401  (whatever a module returns and takes)
         """Take in a batch that was trained on."""
         loss = _loss_of(outputs)
-        if loss is not None and self._module.automatic_optimization:
-            loss = loss * self._trainer.accumulate_grad_batches  # Lightning has divided it
+        n_accumulated = self._trainer.accumulate_grad_batches
+        if loss is not None and n_accumulated != 1 and self._module.automatic_optimization:
+            loss = loss * n_accumulated  # Lightning has divided it
         if not self._has_chosen:
             self._choose(loss, batch)
-        self.names.see_first_batch(self._trainer.callback_metrics.keys())
+            self.names.see_first_batch(self._trainer.callback_metrics.keys())
         scores, targets = self._seen(batch) if self._source is not None else (None, None)
-        self.recorder.add("train", loss, scores, targets, _n_samples(batch))
+        self.recorder.add("train", loss, scores, targets, _n_samples(batch) if scores is None else None)
         self.capture.clear()
 
     def see_validation_batch(self, outputs: Any, batch: Any) -> None:  # noqa: ANN401
@@ -104,7 +105,7 @@ class Fit:
         if loss is None and scores is None:
             return
         self._computes_val_loss = loss is None
-        self.recorder.add("validation", loss, scores, targets, _n_samples(batch))
+        self.recorder.add("validation", loss, scores, targets, _n_samples(batch) if scores is None else None)
 
     def begin_validation(self) -> None:
         """Only the last validation since values were logged counts."""
@@ -152,6 +153,8 @@ class Fit:
         clean = self._evaluate_train()
         n_validation = self.recorder.n_targets("validation") if self._is_validated else None
         values = self.recorder.finish(splits) | clean
+        if "train_rmse" in clean:
+            values.pop("train_loss", None)
         keys = [
             key
             for key in self.names.of_epochs()

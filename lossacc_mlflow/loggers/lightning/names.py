@@ -33,8 +33,7 @@ class LoggedNames:
 
     def see_first_batch(self, names: Collection[str]) -> None:
         """Take in what there is after the first batch of all: forks ``X_step`` of ``X`` are of epochs, too."""
-        if self._of_batches is None:
-            self._of_batches = frozenset(name for name in names if f"{name}_step" not in names)
+        self._of_batches = frozenset(name for name in names if f"{name}_step" not in names)
 
     def see_validation(self, names: Iterable[str]) -> None:
         """Take in what there is when a validation has ended."""

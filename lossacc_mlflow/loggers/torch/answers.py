@@ -37,7 +37,8 @@ class Task:
         There is more than one target a sample, as in segmentation and language models.
     from_logits : bool
     ignore_index : int
-        Targets of this class count for nothing.
+        Targets of this class count for nothing; and so do class numbers that the outputs do not have, as in data that
+        mark what is to be ignored with 255.
     """
 
     kind: TaskKind
@@ -64,7 +65,10 @@ class Task:
         elif self.is_binary:
             predicted = (outputs > (0 if self.from_logits else 0.5)).to(torch.int64)
             truth = targets.reshape(predicted.shape) if targets.numel() == predicted.numel() else targets
-            truth = (truth > 0.5).to(torch.int64) if truth.is_floating_point() else truth.to(torch.int64, copy=True)
+            if truth.is_floating_point():
+                truth = torch.where(truth == self.ignore_index, self.ignore_index, (truth > 0.5).to(torch.int64))
+            else:
+                truth = truth.to(torch.int64, copy=True)
         else:
             predicted = outputs.argmax(self.axis)
             truth = targets.argmax(1) if self.is_one_hot else targets
@@ -75,6 +79,16 @@ class Task:
             raise InputError(f"outputs of shape {tuple(outputs.shape)} do not fit targets of {tuple(targets.shape)}.")
         return predicted, truth
 
+    def counted(self, truth: torch.Tensor) -> torch.Tensor:
+        """Which true classes count: those that there are, but for the one that is ignored."""
+        return (truth >= 0).logical_and_(truth < self.n_classes).logical_and_(truth != self.ignore_index)
+
+    def n_counted(self, targets: torch.Tensor) -> torch.Tensor:
+        """Number of targets that count, on their device."""
+        if self.kind == "regression" or self.is_one_hot:
+            return torch.as_tensor(len(targets), device=targets.device)
+        return self.counted(targets).sum()
+
     def total_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Sum of the log loss over all targets; of the squared error in a regression."""
         scores = outputs.float()
@@ -82,7 +96,7 @@ class Task:
             return F.mse_loss(scores.reshape(targets.shape), targets.float(), reduction="sum")
         if self.is_binary:
             truth = targets.reshape(scores.shape).float()
-            used = truth != self.ignore_index
+            used = self.counted(truth)
             if self.from_logits:
                 each = F.binary_cross_entropy_with_logits(scores, truth, reduction="none")
             else:
@@ -94,6 +108,8 @@ class Task:
             return F.cross_entropy(scores, targets.float(), reduction="sum")
         scores = scores.movedim(self.axis, 1)
         truth = targets.reshape(scores.shape[:1] + scores.shape[2:]).to(torch.int64)
+        # A class number that there is not would end the whole process on a GPU.
+        truth = torch.where(self.counted(truth), truth, self.ignore_index)
         return F.cross_entropy(scores, truth, reduction="sum", ignore_index=self.ignore_index)
 
     def predictions(self, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -114,7 +130,7 @@ class Task:
             truth, probability = truth.reshape(-1), probability.reshape(-1)
         else:
             probability = scores.softmax(1) if self.from_logits else scores / scores.sum(1, keepdim=True)
-        used = (truth != self.ignore_index).numpy()
+        used = self.counted(truth).numpy()
         return truth.numpy()[used], probability.numpy()[used]
 
 

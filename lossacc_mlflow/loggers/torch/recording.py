@@ -175,9 +175,7 @@ class Recorder:
     ) -> None:
         """Keep the loss of the first batch beside what the log loss of its outputs is, to compare them later."""
         expected = task.total_loss(scores, targets)
-        n = (targets != task.ignore_index).sum().clamp_min(1)
-        if task.is_one_hot or task.is_binary or task.kind == "regression":
-            n = torch.as_tensor(len(scores) if not task.is_dense else scores.numel(), device=scores.device)
+        n = task.n_counted(targets).clamp_min(1)
         self._first[split] = (expected, n, expected / n if total is None else total * 1 if is_mean else total / n)
 
     def _named(self, split: Split, figures: Figures) -> dict[str, float]:

@@ -159,7 +159,7 @@ class BatchSums:
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Targets that count, by batch; and all that is summed of a classification."""
         task = self._task
-        used = true != (-100 if task is None else task.ignore_index)
+        used = torch.ones_like(true, dtype=torch.bool) if task is None else task.counted(true)
         precision = _precision(true.device)
         if len(set(sizes)) == 1:
             counts = used.view(len(sizes), -1).sum(1, dtype=precision)
