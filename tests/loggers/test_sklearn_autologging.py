@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import mlflow
@@ -42,6 +43,9 @@ from lossacc_mlflow.loggers import hooks
 from lossacc_mlflow.loggers.sklearn.estimators import watched_classes
 from tests.conftest import Tracking
 from tests.loggers.sklearn_runs import Array, digits, logged, only_run
+
+with suppress(ImportError):  # the marker deselects the test where it is missing
+    import xgboost
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning",  # few epochs are enough here
@@ -433,3 +437,13 @@ def test_without_validation_data_the_diagnosis_says_how_to_give_them(on: Trackin
     (missing,) = [f for f in lossacc_mlflow.diagnose(run.run_id).flagged if f.code == "LOG005"]
     assert "No validation loss, no validation accuracy." in missing.message
     assert "with lossacc_mlflow.validation_data(X_val, y_val):" in missing.advice
+
+
+@pytest.mark.frameworks
+def test_a_pipeline_may_end_in_a_boosted_model_of_another_library(on: Tracking) -> None:
+    X, y, X_val, y_val = digits()
+    with lossacc_mlflow.validation_data(X_val, y_val):
+        model = make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=4, n_jobs=1)).fit(X, y)
+    run = only_run(on)
+    assert set(run.curves) == CURVES
+    assert run.curves["val_loss"][1][-1] == pytest.approx(log_loss(y_val, model.predict_proba(X_val)), rel=1e-5)

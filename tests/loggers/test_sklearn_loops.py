@@ -46,7 +46,7 @@ def test_each_call_is_a_step_and_the_last_one_is_scored_and_predicted(on: Tracki
     assert len(steps) < 27
     assert values[-1] == accuracy
     assert run.tags["lossacc.step_unit"] == "epoch"
-    assert "of the data of each partial_fit call" in run.tags["lossacc.curves"]
+    assert "of the data of each partial_fit call" in run.tags["lossacc.curves_note"]
     assert "lossacc/predictions/validation.json" in run.files
 
 

@@ -18,7 +18,7 @@ from lossacc_mlflow.loggers.sklearn.recipes import curves_after, recipe_for
 from lossacc_mlflow.loggers.sklearn.steps import MAX_STEPS
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 
-__all__ = ["log_curves"]
+__all__ = ["boosting_library", "log_curves"]
 
 
 def log_curves(
@@ -93,7 +93,7 @@ def log_curves(
     if run_id is None and mlflow.active_run() is None:
         raise InputError("no run is active: call this inside 'with mlflow.start_run():', or pass run_id.")
     final, data = _as_the_final_step_sees(model, FitData(X, y, X_val, y_val, sample_weight))
-    library = _boosting_library(final)
+    library = boosting_library(final)
     if library is not None:
         scorer = import_module(f"lossacc_mlflow.loggers.{library}")
         curves: TrainingCurves | None = scorer.curves_of_model(final, data.X, data.y, data.X_val, data.y_val)
@@ -155,7 +155,13 @@ def _check(model: Any) -> None:  # noqa: ANN401
         raise InputError(f"{type(model).__name__} is not fitted: fit it first.") from error
 
 
-def _boosting_library(model: Any) -> str | None:  # noqa: ANN401
+def boosting_library(model: Any) -> str | None:  # noqa: ANN401
+    """Name the library of a boosted model that is not scikit-learn's, which knows its curves.
+
+    Parameters
+    ----------
+    model : estimator
+    """
     roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
     return next((root for root in roots if root in {"xgboost", "lightgbm"}), None)
 

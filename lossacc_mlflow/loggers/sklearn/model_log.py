@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.sklearn.data import FitData, parts_of
+from lossacc_mlflow.loggers.sklearn.fitted import boosting_library
 from lossacc_mlflow.loggers.sklearn.fitting import Fitting
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
 from lossacc_mlflow.loggers.sklearn.recipes import curves_after
@@ -19,7 +21,6 @@ from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.loggers.training import TrainingLog
 
 __all__ = ["VALIDATION_TAG", "facts_of", "log_model", "log_validation_predictions"]
-
 
 VALIDATION_TAG = "lossacc.validation_data"
 """Says where the validation data come from, where they were split off the training data."""
@@ -43,7 +44,12 @@ def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str
     curves = None if watched is None else watched.curves
     if fitting.is_fitted:
         with shielded(f"curves of {fitting.name}", run_id):
-            curves = curves_after(model, data, watched=watched, by_sample_size=options.by_sample_size)
+            library = boosting_library(model)
+            if library is None:
+                curves = curves_after(model, data, watched=watched, by_sample_size=options.by_sample_size)
+            else:
+                scorer = import_module(f"lossacc_mlflow.loggers.{library}")
+                curves = scorer.curves_of_model(model, data.X, data.y, data.X_val, data.y_val)
     if curves is None and not fitting.is_fitted:
         return
     loss = recipe_for(model).loss if curves is None else curves.loss
@@ -52,7 +58,7 @@ def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str
     with TrainingLog(
         replace(options, stop_when=None),  # it is over
         name=fitting.name,
-        step_unit="epoch" if curves is None else curves.step_unit,
+        step_unit=None if curves is None else curves.step_unit,
         loss=loss,
         run_id=run_id,
         **facts,
