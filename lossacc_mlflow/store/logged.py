@@ -17,6 +17,9 @@ KEYS_TAG = "lossacc.keys"
 """Says what keys mean, as ``--key`` does: those are wanted beside another logger's."""
 
 
+_FEW_STEPS = 10
+
+
 @dataclass(slots=True)
 class StepRange:
     """First and last step of a curve that grows, and its last timestamp in milliseconds."""
@@ -106,7 +109,10 @@ def decide_keys(
                 for other in held
                 if other not in ours and other in meanings and _is_same(meanings[other], meanings[key], known)
             ]
-        rival = next((other for other in rivals if _is_curve(_steps(connection, run_id, other), steps)), None)
+        rival = next(
+            (other for other in rivals if _is_curve(_steps(connection, run_id, other), steps, is_key=other == key)),
+            None,
+        )
         if rival is None:
             accepted.add(key)
         else:
@@ -127,9 +133,14 @@ def _is_same(theirs: ParsedKey, ours: ParsedKey, tags: Mapping[str, str]) -> boo
     return len(names) == 1 or (told is not None and names == {"loss", told[0].name})
 
 
-def _is_curve(there: Collection[int], steps: StepRange) -> bool:
-    """Whether there are several points, or as much as our own single one; a final score is no curve."""
-    return len(there) > 1 or (steps.first == steps.last and set(there) == {steps.first})
+def _is_curve(there: Collection[int], steps: StepRange, *, is_key: bool) -> bool:
+    """Whether there is a curve like ours: of several points, or as much as our own single one; a score is none.
+
+    One that has come much further counts something else, batches say; under our own key it still is in the way.
+    """
+    if len(there) < 2:
+        return steps.first == steps.last and set(there) == {steps.first}
+    return is_key or max(there) <= 2 * steps.last + _FEW_STEPS
 
 
 def _steps(connection: Connection, run_id: str, key: str) -> set[int]:

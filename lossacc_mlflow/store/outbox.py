@@ -90,7 +90,9 @@ class Outbox:
         self._all_tags: dict[str, str] = {}
         self._writer = RunWriter(run_id, self.tracking_uri, self._steps, self._all_tags)
         self._wake = threading.Event()
-        self._is_closing = self._is_abandoned = self._is_away = self._has_warned = False
+        self._is_closing = self._is_abandoned = self._is_away = False
+        self._has_warned = self._has_said_lost = False
+        self._lost = ""  # why nothing could be kept
         self._first_added: float | None = None
         self._next_try = 0.0
         self._thread: threading.Thread | None = None
@@ -177,13 +179,15 @@ class Outbox:
         self._is_abandoned = True
         if self._local.path is not None:
             self.keep_end(status)
-        return self._local.path is None
+        return self._local.path is None and not self._lost
 
     def keep_end(self, status: str) -> None:
         """Keep how the run ended in the local file, because the store cannot be told."""
-        self._warn_once("the end of the run cannot be written")
-        with suppress(OSError):
+        try:
             self._local.end(status)
+        except OSError:
+            _log.debug("lossacc: the end of run %s cannot be kept", self.run_id, exc_info=True)
+        self._warn_once("the end of the run cannot be written")
 
     @property
     def is_file_there(self) -> bool:
@@ -278,10 +282,18 @@ class Outbox:
 
     def _went_away(self, error: Exception) -> None:
         self._is_away, self._next_try = True, time.monotonic() + _RETRY_SECONDS
-        self._warn_once(str(error) if isinstance(error, LossaccError) else f"{type(error).__name__}: {error}")
         self._keep_all()
+        self._warn_once(str(error) if isinstance(error, LossaccError) else f"{type(error).__name__}: {error}")
 
     def _warn_once(self, reason: str) -> None:
+        """Say what is wrong, and where things are kept; and once more if that fails later."""
+        if self._lost and not self._has_said_lost:
+            self._has_said_lost = self._has_warned = True
+            _log.warning(
+                "lossacc: run %s: %s Training goes on. What cannot be written cannot be kept on this machine either, "
+                "and is lost: %s",
+                *(self.run_id, f"{reason.rstrip('.')}.", self._lost),
+            )
         if self._has_warned:
             return
         self._has_warned = True
@@ -317,5 +329,4 @@ class Outbox:
         try:
             self._local.keep(entries)
         except OSError as error:
-            _log.debug("lossacc: nothing can be kept of run %s", self.run_id, exc_info=True)
-            self._warn_once(f"and nothing can be kept on this machine either ({error})")
+            self._lost = str(error)

@@ -1,4 +1,5 @@
 import multiprocessing
+import threading
 from pathlib import Path
 
 import mlflow
@@ -153,6 +154,25 @@ def test_the_end_of_the_run_closes_its_trainings(here: Tracking, run_id: str) ->
     log.log(1, {"train_loss": 1.0})
     log.close()
     assert here.count_rows(run.info.run_id) == 1
+
+
+def test_two_trainings_in_two_threads_have_a_run_each(here: Tracking, run_id: str) -> None:
+    del run_id
+    logged: list[tuple[str, str]] = []
+
+    def train() -> None:
+        with mlflow.start_run(experiment_id=here.experiment_id) as run, TrainingLog(Options(), name="net") as log:
+            for step in range(20):
+                log.log(step, {"val_loss": 1.0})
+            logged.append((run.info.run_id, log.run_id))
+
+    threads = [threading.Thread(target=train) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(active == found for active, found in logged)
+    assert [here.count_rows(one) for one, _ in logged] == [20, 20]
 
 
 def test_without_a_server_one_still_trains(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -88,6 +88,8 @@ def test_a_key_that_mlflow_refuses_costs_only_itself(here: Tracking, caplog: pyt
         ("validation_loss", [0], True),  # a score
         ("val_loss_step", [0, 1, 2], True),  # by global step
         ("training_loss", [0, 1, 2], True),  # of another split
+        ("validation_loss", [0, 100, 200], True),  # by batches
+        ("val_loss", [0, 100, 200], False),  # by batches, where ours would be mixed with it
     ],
 )
 def test_what_another_logger_writes_is_not_written_twice(
@@ -214,6 +216,21 @@ def test_a_store_that_does_not_answer_holds_nothing_up(
     answer.set()
     assert box._thread is not None
     box._thread.join(10)
+
+
+def test_where_nothing_can_be_kept_that_is_said(
+    here: Tracking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file"))
+    box = Outbox(here.new_run(), folder=tmp_path / "file" / "folder")
+    here.database.rename(tmp_path / "away")
+    box.add(0, {"val_loss": 1.0})
+    assert not box.close()
+    (line,) = caplog.messages
+    assert "there is no file" in line
+    assert "is lost" in line
+    assert "lossacc send" not in line
 
 
 @pytest.mark.parametrize("value", [1, True, np.float32(1), np.array(1.0), np.array([1.0]), np.int64(1)])
