@@ -21,6 +21,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, here: Tracking) -> Iterator[None]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("MLFLOW_MAX_LOG_PARAMS", "3")  # they take most of the time
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", here.experiment_id)
     yield
     mlflow.transformers.autolog(disable=True)

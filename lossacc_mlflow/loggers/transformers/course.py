@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import inf, isfinite
@@ -86,6 +87,7 @@ class Course:
         self._subset: Any = None
         self._best_score = -inf
         self._weights = BestWeights() if self._may_restore() else None
+        self._written_at = 0  # in milliseconds
         self._told: set[str] = set()
 
     @property
@@ -165,6 +167,11 @@ class Course:
 
     def log_training(self, state: Any, logs: Mapping[str, Any]) -> None:  # noqa: ANN401
         """Log the mean training loss since it was logged last."""
+        if "train_runtime" in logs and self._is_clean and self._spelling.is_beside_mlflow:
+            # Transformers is about to log the mean over the run as train_loss: in a millisecond of its own, by which
+            # it can be told from ours.
+            while time.time_ns() // 1_000_000 <= self._written_at:
+                time.sleep(0.0005)
         if "loss" not in logs:
             return
         self.open()
@@ -222,6 +229,7 @@ class Course:
         """Log the values of a step; those that transformers logs itself are for the judge alone."""
         epoch = {} if state.epoch is None else {"epoch": float(state.epoch)}
         self.log.log(int(state.global_step), {**self._spelling.written(values, theirs), **epoch})
+        self._written_at = time.time_ns() // 1_000_000
 
     def _draw_subset(self) -> None:
         """Choose the training samples to evaluate on, where that is asked for and can be done."""
