@@ -5,24 +5,18 @@ python -m benchmarks.curves --data DIR [--output docs/benchmark-curves.md] [--jo
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import track
 
 from benchmarks.data import FORMAT, read_labelled_runs
 from benchmarks.judging import VARIANTS, Round, judge_all
-from benchmarks.page import publish, versions
+from benchmarks.page import publish, shown, versions
 from benchmarks.report import render_report
 from benchmarks.results import Results
 from benchmarks.stopping import stop_all
 from lossacc_mlflow.errors import LossaccError
 
 __all__ = ["main"]
-
-_Item = TypeVar("_Item")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     rounds = _judge(options.data, quick=options.quick, n_jobs=options.jobs)
-    stops = None if options.quick else list(_shown(stop_all(options.data, n_jobs=options.jobs), len(runs), "stopping"))
+    stops = None if options.quick else list(shown(stop_all(options.data, n_jobs=options.jobs), len(runs), "stopping"))
     publish(render_report(Results(runs, rounds), stops, versions()), options.output)
     return 0
 
@@ -69,13 +63,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _judge(directory: Path, *, quick: bool, n_jobs: int) -> list[Round]:
     variants = [variant for variant in VARIANTS if variant.is_quick or not quick]
     n_rounds = sum(len(variant.seeds) for variant in variants)
-    return list(_shown(judge_all(directory, variants, n_jobs=n_jobs), n_rounds, "judging"))
-
-
-def _shown(items: Iterable[_Item], total: int, what: str) -> Iterable[_Item]:
-    """Pass items on, with a progress bar where a person is watching."""
-    console = Console(stderr=True)
-    return track(items, description=what, total=total, console=console, disable=not console.is_terminal)
+    return list(shown(judge_all(directory, variants, n_jobs=n_jobs), n_rounds, "judging"))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,21 @@
 import os
 import platform
 import re
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import scipy
+from rich.console import Console
+from rich.progress import track
 
 import lossacc_mlflow
 
-__all__ = ["machine", "publish", "versions"]
+__all__ = ["machine", "publish", "shown", "versions"]
+
+_Item = TypeVar("_Item")
 
 
 def versions(*others: str) -> str:
@@ -39,6 +45,12 @@ def publish(text: str, output: Path | None) -> None:
         print(text)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+def shown(items: Iterable[_Item], total: int, what: str) -> Iterable[_Item]:
+    """Pass items on, with a progress bar where a person is watching."""
+    console = Console(stderr=True)
+    return track(items, description=what, total=total, console=console, disable=not console.is_terminal)
 
 
 def _version(name: str) -> str:

@@ -14,12 +14,12 @@ from lossacc_mlflow.monitor import Monitor
 from lossacc_mlflow.records import Curve
 from lossacc_mlflow.rules import RULES
 
-__all__ = ["STOPPING_PEERS", "Stop", "render_stopping", "stop_all"]
+__all__ = ["DECIDING_RULES", "STOPPING_PEERS", "Stop", "render_stopping", "stop_all"]
 
 STOPPING_PEERS = tuple(peer for peer in PEERS if peer.stops is not None and peer.question == "overfit")
 """Peers that watch a training."""
 
-_DECIDES_ALARMS = ("LOG008", "TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
+DECIDING_RULES = ("LOG008", "TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
 """Rules on which the verdicts that are alarms depend; the others would only cost time."""
 
 
@@ -136,7 +136,7 @@ def _stop(directory: Path, i: int) -> Stop:
 
 def _our_stop(one: LabelledRun, rows: Sequence[tuple[int, dict[str, float]]]) -> int:
     monitor = Monitor(
-        rules=tuple(rule for rule in RULES if rule.code in _DECIDES_ALARMS),
+        rules=tuple(rule for rule in RULES if rule.code in DECIDING_RULES),
         n_classes=one.run.n_classes,
         majority_accuracy=one.run.majority_accuracy,
         n_validation=one.run.n_validation,
