@@ -145,7 +145,7 @@ def _jax_state(model: Any) -> dict[str, list[Any]]:  # noqa: ANN401
     variables = {
         "trainable_variables": model.trainable_variables,
         "non_trainable_variables": model.non_trainable_variables,
-        "optimizer_variables": model.optimizer.variables,
+        "optimizer_variables": getattr(model.optimizer, "variables", []),
         "metrics_variables": model.metrics_variables,
     }
     return {name: [v.value for v in some] for name, some in variables.items()}
