@@ -26,7 +26,7 @@ from lossacc_mlflow.loggers.boosting_scores import ScoredSet, Task, scored_set
 from lossacc_mlflow.loggers.options import Options, Predictions
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
-from lossacc_mlflow.loggers.xgboost_boosters import as_matrix, curves_of_model, labels_of, task_of
+from lossacc_mlflow.loggers.xgboost_boosters import as_matrix, curves_of_model, keeps_iterations, labels_of, task_of
 from lossacc_mlflow.records import Split
 
 try:
@@ -251,20 +251,15 @@ class LossaccCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         if self._log is None or self._log.log.alarm is None:
             return model
         best = self._log.log.alarm.best_step
-        scores = [values[best] for metrics in self._evals_log.values() for values in metrics.values()]
-        kept = {
-            "best_iteration": str(best + self._first),
-            "best_score": str(_number(scores[-1]) if scores else self._log.held_out_loss.get(best)),
-        }
-        restored: int | None = best
+        if not keeps_iterations(model):
+            self._log.log.note_stop(step=self._epoch, restored_step=None)
+            return model
         if self.training.estimator is None:
-            try:
-                model = model[: best + self._first + 1]
-            except xgboost.core.XGBoostError:  # a linear model has no iterations to leave out
-                restored = None
-        if restored is not None:
-            model.set_attr(**kept)
-        self._log.log.note_stop(step=self._epoch, restored_step=restored)
+            model = model[: best + self._first + 1]
+        scores = [values[best] for metrics in self._evals_log.values() for values in metrics.values()]
+        score = _number(scores[-1]) if scores else self._log.held_out_loss.get(best)
+        model.set_attr(best_iteration=str(best + self._first), best_score=None if score is None else str(score))
+        self._log.log.note_stop(step=self._epoch, restored_step=best)
         return model
 
 

@@ -21,7 +21,7 @@ except ImportError as error:
         "lossacc_mlflow.loggers.xgboost needs XGBoost: pip install 'lossacc-mlflow[xgboost]'."
     ) from error
 
-__all__ = ["as_matrix", "curves_of_model", "labels_of", "task_of"]
+__all__ = ["as_matrix", "curves_of_model", "keeps_iterations", "labels_of", "task_of"]
 
 _REGRESSIONS = frozenset(
     {
@@ -50,7 +50,8 @@ def curves_of_model(
 ) -> TrainingCurves:
     """Score a trained model after each of its iterations, without training it again.
 
-    Every tree is asked once: the time is that of one prediction, and a little.
+    Every tree is asked once: the time is that of one prediction, and a little. Trees of the booster ``dart`` have the
+    weights that they got in the end.
 
     Parameters
     ----------
@@ -157,6 +158,11 @@ def task_of(booster: Any) -> Task | None:  # noqa: ANN401
 
 def _objective_of(booster: Any) -> str:  # noqa: ANN401
     return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def keeps_iterations(booster: Any) -> bool:  # noqa: ANN401
+    """Whether the first iterations of a booster are what it was after them: linear ones and DART change them later."""
+    return bool(json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] == "gbtree")
 
 
 def labels_of(matrix: Any) -> NDArray[Any]:  # noqa: ANN401

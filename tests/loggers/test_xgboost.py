@@ -18,6 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_square
 
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.loggers import hooks
+from lossacc_mlflow.loggers.boosting import Pace
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.records import RunData
 from lossacc_mlflow.store import read_run
@@ -41,6 +42,7 @@ TRAIN, VAL = slice(0, 300), slice(300, 500)
 @pytest.fixture(autouse=True)
 def tracking(here: Tracking, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", here.experiment_id)
+    monkeypatch.setattr(Pace, "spend", lambda *_: None)  # on a busy machine not every iteration would be scored
     yield here
     hooks.detach_all()
 
@@ -217,6 +219,21 @@ def test_an_alarm_stops_the_training_and_the_best_iteration_answers(tracking: Tr
     assert run.tags["lossacc.stopped_step"] == str(len(losses) - 1)
     assert log_loss(y[VAL], proba) == pytest.approx(min(losses), rel=1e-5)
     assert run.predictions["validation"].log_loss == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("booster", ["dart", "gblinear"])
+def test_boosters_that_change_what_they_were_end_with_their_last_weights(tracking: Tracking, booster: str) -> None:
+    y = np.where(np.random.default_rng(1).uniform(size=500) < 0.2, 1 - BINARY, BINARY)
+    install(Options(stop_when=["overfitting", "loss_overfitting", "not_learning", "underfitting"], silent=True))
+    dtrain, dval = matrices(y)
+    params = {"objective": "binary:logistic", "booster": booster, "learning_rate": 0.4, "max_depth": 6}
+    model = train(params, 150, dtrain=dtrain, evals=[(dval, "val")])
+    run = only_run(tracking)
+    losses = values(run)["val_loss"]
+    assert log_loss(y[VAL], model.predict(dval)) == pytest.approx(losses[-1], rel=1e-5)
+    assert run.tags["lossacc.predictions_step"] == str(len(losses) - 1)
+    assert "lossacc.restored_step" not in run.tags
+    assert booster == "gblinear" or (run.tags["lossacc.stopped_step"] == str(len(losses) - 1) and len(losses) < 150)
 
 
 @pytest.mark.parametrize("predictions", ["best", 3])
