@@ -53,7 +53,10 @@ def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str
     if curves is None and not fitting.is_fitted:
         return
     loss = recipe_for(model).loss if curves is None else curves.loss
-    loss = loss if is_classifier(model) else None
+    if not is_classifier(model):
+        loss = None
+    elif curves is None and hasattr(model, "predict_proba"):
+        loss = "log_loss"  # also of those that learn nothing
     facts, facts_tags = facts_of(model, data, loss) if fitting.is_fitted else ({}, {})
     with TrainingLog(
         replace(options, stop_when=None),  # it is over

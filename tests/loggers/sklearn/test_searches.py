@@ -20,7 +20,7 @@ import lossacc_mlflow
 from lossacc_mlflow.loggers.sklearn.searches import search_results
 from lossacc_mlflow.store import clean_run, decode_search
 from tests.conftest import Tracking
-from tests.loggers.sklearn_runs import digits, logged, only_run
+from tests.loggers.sklearn.runs import digits, logged, only_run
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 
 import lossacc_mlflow
 from tests.conftest import Tracking
-from tests.loggers.sklearn_runs import Logged, digits, logged, only_run
+from tests.loggers.sklearn.runs import Logged, digits, logged, only_run
 
 
 @pytest.fixture

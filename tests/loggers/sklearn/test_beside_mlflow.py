@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import lossacc_mlflow
 from tests.conftest import Tracking
-from tests.loggers.sklearn_runs import Array, digits, logged, only_run
+from tests.loggers.sklearn.runs import Array, digits, logged, only_run
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning",  # few epochs are enough here

@@ -6,8 +6,10 @@ import logging
 import multiprocessing
 import pickle
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -40,9 +42,11 @@ from sklearn.utils import all_estimators
 
 import lossacc_mlflow
 from lossacc_mlflow.loggers import hooks
+from lossacc_mlflow.loggers.sklearn import recipe_for
 from lossacc_mlflow.loggers.sklearn.estimators import watched_classes
 from tests.conftest import Tracking
-from tests.loggers.sklearn_runs import Array, digits, logged, only_run
+from tests.loggers.sklearn.every import EVERY, data_for
+from tests.loggers.sklearn.runs import Array, digits, logged, only_run
 
 with suppress(ImportError):  # the marker deselects the test where it is missing
     import xgboost
@@ -447,3 +451,44 @@ def test_a_pipeline_may_end_in_a_boosted_model_of_another_library(on: Tracking) 
     run = only_run(on)
     assert set(run.curves) == CURVES
     assert run.curves["val_loss"][1][-1] == pytest.approx(log_loss(y_val, model.predict_proba(X_val)), rel=1e-5)
+
+
+def test_every_estimator_answers_the_same_and_has_a_run_of_what_its_recipe_says(on: Tracking) -> None:
+    """One test for all of them: what a run costs would be paid by each else."""
+    supported = [case for case in EVERY if "Several targets" not in recipe_for(case.make()).why]
+    expected = []
+    for case in supported:
+        data, answers = data_for(case), []
+        for is_on in (True, False):
+            if is_on:
+                lossacc_mlflow.autolog(diagnose=False, predictions=None)
+            else:
+                lossacc_mlflow.autolog(disable=True)
+            with lossacc_mlflow.validation_data(data.X_val, data.y_val), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of few iterations, and of classes that scikit-learn is to drop
+                np.random.seed(0)  # noqa: NPY002  (what those without a random_state draw from)
+                model = case.make().fit(data.X, data.y)
+                answers.append((model.predict(data.X_val), np.random.random()))  # noqa: NPY002
+        np.testing.assert_array_equal(answers[0][0], answers[1][0], err_msg=case.name)
+        assert answers[0][1] == answers[1][1], case.name
+        recipe, splits = recipe_for(model), ("train", "val")
+        has_loss = recipe.loss is not None or hasattr(model, "predict_proba")
+        scores = ("rmse", "r2") if not case.is_classifier else ("loss", "accuracy") if has_loss else ("accuracy",)
+        expected.append((case.name, {f"{split}_{score}" for split in splits for score in scores}, recipe.source))
+    runs = {run.tags["estimator_name"]: run for run in logged(on)}
+    assert len(runs) == len(supported)
+    for name, keys, source in expected:
+        lengths = {len(steps) for steps, _ in runs[name].curves.values()}
+        assert set(runs[name].curves) == keys, name
+        assert (lengths == {1}) == (source in {"by sample size", "none"}), name
+        assert "lossacc.status" not in runs[name].tags, name
+
+
+def test_the_example_of_the_docs_runs(on: Tracking) -> None:
+    page = Path(lossacc_mlflow.__file__).parents[1] / "docs" / "frameworks" / "sklearn.md"
+    example = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(compile(example, str(page), "exec"), {"__name__": "example"})  # noqa: S102  (our own)
+    lossacc_mlflow.wait_for_diagnoses()
+    run = only_run(on)
+    assert len(run.curves["val_loss"][0]) == 30
+    assert run.tags["lossacc.status"] == "ok"
