@@ -474,3 +474,22 @@ def test_a_module_of_ones_own_is_known_by_its_loss(tmp_path: Path, here: Trackin
     assert "lossacc.loss" not in twice.data.tags
     assert plain.data.tags["lossacc.n_classes"] == twice.data.tags["lossacc.n_classes"] == "2"
     assert plain.data.metrics["val_accuracy"] > 0.5
+
+
+def test_a_stream_of_training_data_is_not_evaluated_on(
+    tmp_path: Path, here: Tracking, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stream(torch.utils.data.IterableDataset):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            data = sentences(64, 0)
+            yield from (data[i] for i in range(64))
+
+    given = {"train_dataset": Stream(), "max_steps": 8, "eval_strategy": "steps", "eval_steps": 4}
+    trainer(tmp_path, callbacks=[callback(train_evaluation=True)], **given).train()
+    assert curves(read(here)) == {
+        "train log_loss": [2, 4, 6, 8],
+        "validation log_loss": [4, 8],
+        "validation accuracy": [4, 8],
+    }
+    assert [w for w in warnings_of(caplog) if "no length" in w] == warnings_of(caplog)
+    assert len(warnings_of(caplog)) == 1
