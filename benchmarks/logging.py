@@ -1,0 +1,257 @@
+"""Time what logging costs a training: curves, predictions, points on their way, and the diagnosis at the end.
+
+python -m benchmarks.logging [--only NAME ...] [--quick] [--output docs/benchmark-logging.md]
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.goals import Goal, Part, render_parts
+from benchmarks.logged_fits import FITS, diagnosis_seconds, fit_all, load_fits
+from benchmarks.logged_nets import KERAS_TRAINING, TORCH_TRAINING, load_images, train_keras, train_torch
+from benchmarks.logged_points import by_log_metric, by_log_metrics, by_training_log, load_points, train_long
+from benchmarks.page import machine, publish, versions
+from benchmarks.processes import Cost, Job, measure, measure_side_by_side
+from benchmarks.stores import serve
+from benchmarks.tables import table
+
+__all__ = ["PARTS", "Plan", "main"]
+
+_PLAIN, _OURS = "without us", "with curves and the last predictions"
+_AGREE = 1e-6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Parameters
+    ----------
+    scale : float
+        Of epochs, samples and points: 1 is what the goals are about.
+    n_rounds : int
+        Processes for every side.
+    """
+
+    scale: float = 1.0
+    n_rounds: int = 4
+
+    def count(self, n: int, least: int = 1) -> int:
+        """Scale a number."""
+        return max(least, round(n * self.scale))
+
+
+def measure_net(plan: Plan, title: str, train: Callable[..., Mapping[str, float]], n_epochs: int) -> Part:
+    """A training of half a minute, with and without us."""
+    with tempfile.TemporaryDirectory() as folder:
+        load = partial(load_images, Path(folder), plan.count(n_epochs, least=2))
+        small = partial(load_images, Path(folder), 1)
+        jobs = {
+            name: Job(partial(train, is_logged=is_logged), load, small)
+            for name, is_logged in ((_PLAIN, False), (_OURS, True))
+        }
+        costs = measure_side_by_side(jobs, n_rounds=plan.n_rounds, n_repeats=0)
+    plain, ours = costs[_PLAIN], costs[_OURS]
+    _agree(plain, ours)
+    paired = [b / a - 1 for a, b in zip(plain.seconds, ours.seconds, strict=True)]
+    rows = [
+        [name, _seconds(cost.median), f"{_seconds(min(cost.seconds))} to {_seconds(max(cost.seconds))}", _mb(cost)]
+        for name, cost in costs.items()
+    ]
+    noise = max(plain.seconds) / min(plain.seconds) - 1
+    text = (
+        f"{plan.n_rounds} rounds, each with a process of its own for either side, in turns. In each round ours took "
+        f"{', '.join(f'{share:+.1%}' for share in paired)}; the same training without us differed by up to "
+        f"{noise:.1%} between rounds. Both end with the same validation loss and accuracy "
+        f"({ours.figures['loss']:.4f}, {ours.figures['accuracy']:.1%})."
+    )
+    header = ["", "median time", "fastest to slowest", "peak memory beyond the start"]
+    found = median(paired)
+    goal = Goal(f"{title}: overhead", "at most 3 %", f"{found:+.1%}", found <= 0.03)
+    long_enough = Goal(f"{title}: length", "at least 30 s", _seconds(plain.median), plain.median >= 30)
+    return Part(title, (table(header, rows), text), (goal, long_enough))
+
+
+def measure_fits(plan: Plan) -> Part:
+    """Fits of scikit-learn: what MLflow's automatic logging adds, and what ours adds to that."""
+    n = plan.count(20_000, least=400)
+    sides = {
+        "plain": partial(fit_all, side="plain"),
+        "mlflow": partial(fit_all, side="mlflow"),
+        "both": partial(fit_all, side="both"),
+        "with predictions": partial(fit_all, side="both", predictions=True),
+    }
+    found: dict[str, dict[str, list[float]]] = {side: {name: [] for name in FITS} for side in sides}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = _jobs(sides, partial(load_fits, Path(folder), n), partial(load_fits, Path(folder), 400))
+        for number in range(plan.n_rounds):
+            for side in list(sides) if number % 2 == 0 else reversed(list(sides)):
+                for name, seconds in measure(jobs[side], n_repeats=0).figures.items():
+                    found[side][name].append(seconds)
+    times = {side: {name: median(values) for name, values in several.items()} for side, several in found.items()}
+    for several in times.values():
+        several["all six"] = sum(several.values())
+    rows, goals = [], []
+    for name in (*FITS, "all six"):
+        plain, theirs, both, all_of_it = (times[side][name] for side in sides)
+        share = (both - theirs) / (theirs - plain)
+        added = [_seconds(theirs - plain), _seconds(both - theirs), f"{share:.0%}", _seconds(all_of_it - both)]
+        rows.append([f"`{name}`" if name in FITS else name, _seconds(plain), *added])
+        if name not in FITS:
+            goals.append(Goal("scikit-learn fits: curves", "at most 25 % of what MLflow adds", f"{share:.0%}",
+                              share <= 0.25))  # fmt: skip
+    text = (
+        f"{n:,} training and {n // 4:,} validation samples of 20 features and 3 classes; medians of {plan.n_rounds} "
+        "processes for each side, in turns; every side fits each model once before it is timed. MLflow: "
+        "`mlflow.sklearn.autolog(log_models=False)`, into sqlite. Ours: train and validation loss and accuracy, "
+        "without the diagnosis."
+    )
+    header = ["fit", "plain", "MLflow adds", "our curves add", "of MLflow's", "our predictions add"]
+    return Part("scikit-learn fits", (table(header, rows), text), tuple(goals))
+
+
+def measure_diagnosis(plan: Plan) -> Part:
+    """The diagnosis of the runs of these fits, with all that is written."""
+    n = plan.count(20_000, least=400)
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(diagnosis_seconds, partial(load_fits, Path(folder), n), partial(load_fits, Path(folder), 400))
+        cost = measure(job, n_repeats=0)
+    rows = [[f"`{name}`", _seconds(seconds)] for name, seconds in cost.figures.items()]
+    worst = max(cost.figures.values())
+    text = (
+        f"Curves and predictions of {n // 4:,} validation samples, read from sqlite, judged, drawn and written: "
+        "report, pictures, tables, metrics, tags. It runs in a thread of its own, after the run has ended. The "
+        "very first one of a process, which also loads the drawing library, is not among these."
+    )
+    goal = Goal("diagnosis at the end of a run, the slowest of six", "at most 1 s", _seconds(worst), worst <= 1)
+    return Part("Diagnosis at the end", (table(["run of", "time"], rows), text), (goal,))
+
+
+def measure_points(plan: Plan) -> Part:
+    """Points into a store."""
+    n, few = plan.count(10_000, least=500), plan.count(100, least=20)
+    rows, goals = [], []
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as address:
+        for store, uri, wanted in (("sqlite", None, 5_000), ("REST", address, 3_000)):
+            by: dict[str, tuple[Callable[..., Mapping[str, float]], int]] = {
+                "mlflow.log_metric, a call a point": (by_log_metric, few),
+                "mlflow.log_metrics, a call a step": (by_log_metrics, few),
+                "ours": (by_training_log, n),
+            }
+            for name, (work, n_steps) in by.items():
+                load = partial(load_points, Path(folder), uri, n_steps)
+                cost = measure(Job(work, load, partial(load_points, Path(folder), uri, 5)), n_repeats=2)
+                rate = cost.figures["points a second"]
+                waited = cost.figures.get("microseconds a step")
+                shown = "all of it" if waited is None else f"{waited:.0f} us a step"
+                rows.append([store, name, f"{4 * n_steps:,}", f"{rate:,.0f}", shown])
+                if work is by_training_log:
+                    goals.append(
+                        Goal(f"{store}: points a second", f"at least {wanted:,}", f"{rate:,.0f}", rate >= wanted)
+                    )
+    header = ["store", "how", "points", "points a second", "the training waits"]
+    text = "Four curves. Ours counts from the first value handed over until the last point is in the store."
+    return Part("Points on their way", (table(header, rows), text), tuple(goals))
+
+
+def measure_memory(plan: Plan) -> Part:
+    """A training of 100,000 steps."""
+    sizes = (plan.count(10_000, least=100), plan.count(100_000, least=1_000))
+    rows, goals = [], []
+    for what, stop_when in (("curves", None), ("curves, judged at every step", "overfitting")):
+        with tempfile.TemporaryDirectory() as folder:
+            load = partial(load_points, Path(folder), None, 1_000)
+            peaks = []
+            for n_steps in sizes:
+                work = partial(train_long, n_steps=n_steps, stop_when=stop_when)
+                small = partial(load_points, Path(folder), None, 1_000)
+                cost = measure(Job(work, load, small), n_repeats=0)
+                peaks.append(cost.peak_bytes / 1e6)
+                rows.append([what, f"{n_steps:,}", _seconds(cost.median), f"{peaks[-1]:.1f} MB"])
+        held = 0 if stop_when is None else 4 * 16 * (sizes[1] - sizes[0]) / 1e6
+        grown = peaks[1] - peaks[0]
+        wanted = f"at most {5 + 2 * held:.0f} MB more than {sizes[0]:,}"
+        goals.append(Goal(f"{sizes[1]:,} steps, {what}", wanted, f"{grown:+.1f} MB", grown <= 5 + 2 * held))
+    text = (
+        "Four curves, into sqlite, after a warm-up with as many steps as the store gets at once. The judge of "
+        "`stop_when` keeps step and value of every point, 16 bytes each."
+    )
+    header = ["what", "steps", "time", "peak memory beyond the start"]
+    return Part("Long trainings", (table(header, rows), text), tuple(goals))
+
+
+PARTS: dict[str, Callable[[Plan], Part]] = {
+    "torch": partial(measure_net, title=TORCH_TRAINING, train=train_torch, n_epochs=60),
+    "keras": partial(measure_net, title=KERAS_TRAINING, train=train_keras, n_epochs=30),
+    "sklearn": measure_fits,
+    "diagnosis": measure_diagnosis,
+    "points": measure_points,
+    "memory": measure_memory,
+}
+"""What can be measured, by the name that ``--only`` takes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print or write the page.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: of the command line.
+
+    Returns
+    -------
+    int
+        Exit code, always 0: a slow machine is no failure. Sides that do not end alike are a ValueError.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.logging", description="Time the logging.")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="a twentieth of it, once: says nothing about goals")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="markdown file to write; default: print it")
+    options = parser.parse_args(arguments)
+    plan = Plan(scale=0.05, n_rounds=1) if options.quick else Plan()
+    load = os.getloadavg()[0]
+    parts = [PARTS[name](plan) for name in options.only]
+    introduction = (
+        "Written by `python -m benchmarks.logging` with "
+        f"{versions('mlflow', 'scikit-learn', 'torch', 'keras')}, on {machine()}; load before it began: {load:.1f}. "
+        "How it is measured: [benchmarks.md](benchmarks.md#cost-of-logging)."
+    )
+    remark = "**A twentieth of it, once: this says nothing about the goals.**" if options.quick else None
+    publish(render_parts("Cost of logging", introduction, parts, remark), options.output)
+    return 0
+
+
+def _jobs(
+    works: Mapping[str, Callable[..., Mapping[str, float]]],
+    load: Callable[[], Sequence[Any]],
+    small: Callable[[], Sequence[Any]],
+) -> dict[str, Job]:
+    return {name: Job(work, load, small) for name, work in works.items()}
+
+
+def _agree(plain: Cost, ours: Cost) -> None:
+    """Times of different trainings are no comparison."""
+    for name, value in plain.figures.items():
+        if not abs(ours.figures[name] - value) <= _AGREE * abs(value):
+            raise ValueError(f"{name} is {value!r} without us and {ours.figures[name]!r} with us: not the same.")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
+
+
+def _mb(cost: Cost) -> str:
+    return f"{cost.peak_bytes / 1e6:.0f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
