@@ -59,8 +59,9 @@ def train_torch(X: Any, X_val: Any, y: Any, y_val: Any, n_epochs: int, *, is_log
         The last validation loss and accuracy: the same on both sides.
     """
     import torch  # noqa: PLC0415  (of this side only)
-    from lossacc_mlflow.loggers.torch import track  # noqa: PLC0415
     from torch import nn  # noqa: PLC0415
+
+    from lossacc_mlflow.loggers.torch import track  # noqa: PLC0415
 
     torch.manual_seed(0)
     model = nn.Sequential(

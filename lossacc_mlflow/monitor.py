@@ -241,7 +241,8 @@ class Monitor:
             self._since = None
             return None
         watched = _watched(run)
-        n_points = 0 if watched is None else len(watched)
+        # Where no value ever was finite, there is nothing to watch, and still a training to be stopped.
+        n_points = max((len(c) for c in run.curves), default=0) if watched is None else len(watched)
         self._since = self._since or (self._last_step, n_points)
         since, n_before = self._since
         if not is_alarm or n_points - n_before < max(self._min_points, self._persistence * n_points):

@@ -149,6 +149,11 @@ def test_values_that_are_not_finite_are_seen_at_once_and_alarm_when_they_stay(va
     assert (alarm.verdict, alarm.code, alarm.since, alarm.best_step) == ("diverged", "TRN001", 300, 299)
 
 
+def test_values_that_never_were_finite_alarm_too() -> None:
+    alarm = _alarm(feed([{"train_loss": nan, "val_loss": nan}] * 10))
+    assert (alarm.verdict, alarm.code, alarm.step, alarm.since) == ("diverged", "TRN001", 3, 0)
+
+
 def test_one_nan_that_recovers_is_no_alarm() -> None:
     rows = [{"train_loss": 0.9**i + 0.1, "val_loss": 0.9**i + 0.2} for i in range(60)]
     rows[30]["train_loss"] = nan

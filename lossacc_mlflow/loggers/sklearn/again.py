@@ -19,7 +19,6 @@ from lossacc_mlflow.loggers.sklearn.scores import answer_of
 from lossacc_mlflow.loggers.sklearn.steps import spaced_steps
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.loggers.sklearn.watch import Replay, Watched
-from lossacc_mlflow.records import IntArray
 
 __all__ = ["MAX_REFIT_SECONDS", "curves_of_clones", "fit_clone"]
 
@@ -28,10 +27,11 @@ _log = logging.getLogger("lossacc_mlflow")
 MAX_REFIT_SECONDS = 1.0
 """What all clones together may take by default."""
 
-_POINTS = ((12, 0.03), (8, 0.06), (5, 1.0))
-"""How many points are made, and for how large a part of that time.
+_POINTS = ((12, 500_000), (8, 2_000_000), (5, None))
+"""How many points are made, up to how many numbers in the data times steps of the fit.
 
-Many only where they are cheap beside what else is done at a fit: MLflow's own automatic logging adds 0.2 s.
+Many only where they are cheap beside what else is done at a fit: MLflow's own automatic logging adds 0.2 s. It is not
+time that decides between them: the same training shall get the same curve, and the same verdict, on a busy machine.
 """
 
 
@@ -57,7 +57,7 @@ def curves_of_clones(
     watched : Watched, optional
         Of its fit: how long it took, and the random numbers that it started from.
     max_seconds : float, optional
-        No curve is made where even five points would take longer; None: it may take as long as it takes.
+        No curve is made where the clones would take longer; None: they may take as long as it takes.
 
     Returns
     -------
@@ -67,8 +67,10 @@ def curves_of_clones(
     taken = getattr(estimator, "n_iter_", None)
     n_steps = 0 if taken is None else int(np.max(taken))
     replay = watched.replay if watched is not None else None
-    steps = _affordable(n_steps, watched.seconds if replay and watched else None, max_seconds)
-    if not len(steps):
+    steps = spaced_steps(n_steps, _n_points(data.X, n_steps))
+    seconds = watched.seconds * steps[:-1].sum() / n_steps if replay and watched and n_steps else 0.0
+    is_affordable = max_seconds is None or seconds <= max_seconds
+    if not n_steps or not is_affordable:
         if n_steps:
             _log.info(
                 "lossacc: no curve of %s: fitting it again for fewer steps would take more than %g s. "
@@ -99,14 +101,9 @@ def fit_clone(model: Any, data: FitData) -> None:  # noqa: ANN401
     model.fit(data.X, data.y, **({} if data.sample_weight is None else {"sample_weight": data.sample_weight}))
 
 
-def _affordable(n_steps: int, fit_seconds: float | None, max_seconds: float | None) -> IntArray:
-    for n_points, share in _POINTS:
-        steps = spaced_steps(n_steps, n_points)
-        if fit_seconds is None or max_seconds is None:
-            return steps
-        if fit_seconds * steps[:-1].sum() <= share * max_seconds * n_steps:
-            return steps
-    return np.arange(0)
+def _n_points(X: Any, n_steps: int) -> int:  # noqa: ANN401, N803
+    n_numbers = X.nnz if hasattr(X, "nnz") else int(np.prod(np.shape(X)))
+    return next(n_points for n_points, most in _POINTS if most is None or n_numbers * n_steps <= most)
 
 
 def _clone_of(replay: Replay, n_steps: int) -> Any:  # noqa: ANN401
