@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from lossacc_mlflow.loggers.boosting import Pace
-from lossacc_mlflow.loggers.boosting_roles import assign_roles, foreign_keys, is_same_data
-from lossacc_mlflow.loggers.boosting_scores import MAX_ROWS, Task, score, scored_set
+from lossacc_mlflow.loggers.boosting.log import Pace
+from lossacc_mlflow.loggers.boosting.roles import assign_roles, foreign_keys, is_same_data
+from lossacc_mlflow.loggers.boosting.scores import MAX_ROWS, Task, score, scored_set
 
 
 def test_scoring_thins_out_when_it_costs_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("lossacc_mlflow.loggers.boosting.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("lossacc_mlflow.loggers.boosting.log.time.perf_counter", lambda: clock[0])
     pace, spent = Pace(share=0.02, grace=0.3), 0.0
     for step in range(3_000):
         clock[0] += 0.01

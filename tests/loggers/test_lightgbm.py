@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_square
 
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.loggers import hooks
-from lossacc_mlflow.loggers.boosting import Pace
+from lossacc_mlflow.loggers.boosting.log import Pace
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.records import RunData
 from lossacc_mlflow.store import read_run
@@ -289,7 +289,7 @@ def test_without_the_private_function_the_public_one_is_asked(
     install(Options())
     train({"objective": "multiclass", "num_class": 3}, THREE)
     first = values(only_run(tracking))
-    monkeypatch.setattr("lossacc_mlflow.loggers.lightgbm_boosters._INNER_PREDICT", "_Booster__gone")
+    monkeypatch.setattr("lossacc_mlflow.loggers.lightgbm.boosters._INNER_PREDICT", "_Booster__gone")
     with mlflow.start_run() as run:
         train({"objective": "multiclass", "num_class": 3}, THREE)
     assert values(read_run(run.info.run_id)) == first

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_square
 
 import lossacc_mlflow as lossacc
 from lossacc_mlflow.loggers import hooks
-from lossacc_mlflow.loggers.boosting import Pace
+from lossacc_mlflow.loggers.boosting.log import Pace
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.records import RunData
 from lossacc_mlflow.store import read_run

@@ -1,4 +1,4 @@
-"""LightGBM: loss and accuracy of training and validation data at every iteration, whatever ``metric`` says."""
+"""The callback, and what puts it into every training of LightGBM."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -9,13 +9,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from lossacc_mlflow.errors import MissingExtraError
 from lossacc_mlflow.loggers import hooks
-from lossacc_mlflow.loggers.boosting import BoostingLog
-from lossacc_mlflow.loggers.boosting_roles import (
+from lossacc_mlflow.loggers.boosting.log import BoostingLog
+from lossacc_mlflow.loggers.boosting.roles import (
     Entry,
     argument,
     assign_roles,
@@ -24,12 +24,11 @@ from lossacc_mlflow.loggers.boosting_roles import (
     is_same_data,
     with_argument,
 )
-from lossacc_mlflow.loggers.boosting_scores import ScoredSet, Task, scored_set
-from lossacc_mlflow.loggers.lightgbm_boosters import (
+from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, scored_set
+from lossacc_mlflow.loggers.lightgbm.boosters import (
     GrowingOutputs,
     Header,
     current_outputs,
-    curves_of_model,
     header_of,
     task_of,
 )
@@ -38,14 +37,7 @@ from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
 from lossacc_mlflow.records import Split
 
-try:
-    import lightgbm
-except ImportError as error:
-    raise MissingExtraError(
-        "lossacc_mlflow.loggers.lightgbm needs LightGBM: pip install 'lossacc-mlflow[lightgbm]'."
-    ) from error
-
-__all__ = ["LossaccCallback", "curves_of_model", "install"]
+__all__ = ["LossaccCallback", "install"]
 
 _ORDER = 25  # after those that log and record, before early stopping (30), which hides its last iteration from others
 _CLASSES: ContextVar[Any] = ContextVar("lossacc_lightgbm_classes", default=None)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossacc_mlflow.loggers.boosting_roles import PREFIXES, Entry, foreign_keys
-from lossacc_mlflow.loggers.boosting_scores import ScoredSet, Task, probabilities, score
+from lossacc_mlflow.loggers.boosting.roles import PREFIXES, Entry, foreign_keys
+from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, probabilities, score
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.training import TrainingLog

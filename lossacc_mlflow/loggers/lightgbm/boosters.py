@@ -3,21 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import lightgbm
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lossacc_mlflow.errors import InputError, MissingExtraError
-from lossacc_mlflow.loggers.boosting_roles import class_places, stages
-from lossacc_mlflow.loggers.boosting_scores import Task, score, scored_set
+from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.loggers.boosting.roles import class_places, stages
+from lossacc_mlflow.loggers.boosting.scores import Task, score, scored_set
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.records import Split
-
-try:
-    import lightgbm
-except ImportError as error:
-    raise MissingExtraError(
-        "lossacc_mlflow.loggers.lightgbm needs LightGBM: pip install 'lossacc-mlflow[lightgbm]'."
-    ) from error
 
 __all__ = ["GrowingOutputs", "Header", "current_outputs", "curves_of_model", "header_of", "task_of"]
 

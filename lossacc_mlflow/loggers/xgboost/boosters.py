@@ -6,20 +6,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import xgboost
 from numpy.typing import ArrayLike, NDArray
 
-from lossacc_mlflow.errors import InputError, MissingExtraError
-from lossacc_mlflow.loggers.boosting_roles import stages
-from lossacc_mlflow.loggers.boosting_scores import Task, score, scored_set
+from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.loggers.boosting.roles import stages
+from lossacc_mlflow.loggers.boosting.scores import Task, score, scored_set
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.records import Split
-
-try:
-    import xgboost
-except ImportError as error:
-    raise MissingExtraError(
-        "lossacc_mlflow.loggers.xgboost needs XGBoost: pip install 'lossacc-mlflow[xgboost]'."
-    ) from error
 
 __all__ = ["as_matrix", "curves_of_model", "keeps_iterations", "labels_of", "task_of"]
 

@@ -1,4 +1,4 @@
-"""XGBoost: loss and accuracy of training and validation data at every iteration, whatever ``eval_metric`` says."""
+"""The callback, and what puts it into every training of XGBoost."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import xgboost
 from numpy.typing import NDArray
 
-from lossacc_mlflow.errors import MissingExtraError
 from lossacc_mlflow.loggers import hooks
-from lossacc_mlflow.loggers.boosting import BoostingLog
-from lossacc_mlflow.loggers.boosting_roles import (
+from lossacc_mlflow.loggers.boosting.log import BoostingLog
+from lossacc_mlflow.loggers.boosting.roles import (
     Entry,
     argument,
     assign_roles,
@@ -22,21 +22,14 @@ from lossacc_mlflow.loggers.boosting_roles import (
     named_split,
     with_argument,
 )
-from lossacc_mlflow.loggers.boosting_scores import ScoredSet, Task, scored_set
+from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, scored_set
 from lossacc_mlflow.loggers.options import Options, Predictions
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
-from lossacc_mlflow.loggers.xgboost_boosters import as_matrix, curves_of_model, keeps_iterations, labels_of, task_of
+from lossacc_mlflow.loggers.xgboost.boosters import as_matrix, keeps_iterations, labels_of, task_of
 from lossacc_mlflow.records import Split
 
-try:
-    import xgboost
-except ImportError as error:
-    raise MissingExtraError(
-        "lossacc_mlflow.loggers.xgboost needs XGBoost: pip install 'lossacc-mlflow[xgboost]'."
-    ) from error
-
-__all__ = ["LossaccCallback", "curves_of_model", "install"]
+__all__ = ["LossaccCallback", "install"]
 
 _FITTING: ContextVar[Any] = ContextVar("lossacc_xgboost_estimator", default=None)
 
