@@ -130,4 +130,5 @@ def train_keras(X: Any, X_val: Any, y: Any, y_val: Any, n_epochs: int, *, is_log
             fitted = model.fit(X, y, validation_data=(X_val, y_val), epochs=n_epochs, batch_size=_BATCH, verbose=0)
     finally:
         lossacc_mlflow.autolog(disable=True)
-    return {"loss": fitted.history["val_loss"][-1], "accuracy": fitted.history["val_accuracy"][-1]}
+    # On PyTorch, Keras keeps tensors.
+    return {name: float(fitted.history[f"val_{name}"][-1]) for name in ("loss", "accuracy")}

@@ -41,6 +41,13 @@ def test_a_long_training_logs_every_step(tmp_path: Path) -> None:
     assert [point.step for point in history] == list(range(1_500))
 
 
+_QUIET = (
+    "ignore::sklearn.exceptions.ConvergenceWarning",  # of trainings that are short
+    "ignore:`y_pred` was renamed:FutureWarning",  # scikit-learn about MLflow
+)
+
+
+@pytest.mark.filterwarnings(*_QUIET)
 def test_sides_of_the_fits_log_what_they_say(tmp_path: Path) -> None:
     data = load_fits(tmp_path, 400)
     assert set(fit_all(*data, side="plain")) == set(FITS)
@@ -55,6 +62,7 @@ def test_sides_of_the_fits_log_what_they_say(tmp_path: Path) -> None:
     assert all("training_score" in run.data.metrics for run in both)
 
 
+@pytest.mark.filterwarnings(*_QUIET)
 def test_the_diagnoses_that_are_timed_are_written(tmp_path: Path) -> None:
     seconds = diagnosis_seconds(*load_fits(tmp_path, 400))
     assert set(seconds) == set(FITS)
@@ -63,6 +71,7 @@ def test_the_diagnoses_that_are_timed_are_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.frameworks
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")  # Keras
 @pytest.mark.parametrize("train", [train_torch, train_keras])
 def test_both_trainings_end_alike_and_only_one_logs(tmp_path: Path, train: object) -> None:
     assert callable(train)

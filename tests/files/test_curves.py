@@ -107,7 +107,7 @@ def test_hugging_face_trainer_state(tmp_path: Path) -> None:
         "validation log_loss global_step": {100: 1.25, 200: None},
         "validation accuracy global_step": {100: 0.5, 200: 0.75},
     }
-    assert run.other_keys == ("eval_runtime", "learning_rate", "total_flos", "train_runtime")
+    assert run.other_keys == ("eval_runtime", "learning_rate", "total_flos")
 
 
 def test_an_empty_cell_was_not_logged_and_the_text_nan_was(tmp_path: Path) -> None:
