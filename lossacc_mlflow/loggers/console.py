@@ -3,7 +3,7 @@
 import logging
 import sys
 
-__all__ = ["speak"]
+__all__ = ["speak", "tell"]
 
 _log = logging.getLogger("lossacc_mlflow")
 
@@ -30,3 +30,13 @@ def speak(is_on: bool) -> None:
     elif not is_on and _CONSOLE in _log.handlers:
         _log.removeHandler(_CONSOLE)
         _log.setLevel(logging.NOTSET)
+
+
+def tell(message: str, *args: object) -> None:
+    """Log a line at level INFO that a person has to see, also where nothing else is shown at that level.
+
+    As `_CONSOLE` does: where the program has arranged logging, that decides.
+    """
+    _log.info(message, *args)
+    if not (_log.isEnabledFor(logging.INFO) or logging.getLogger().handlers):
+        sys.stderr.write(message % args + "\n")

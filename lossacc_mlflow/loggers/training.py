@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from lossacc_mlflow import store
 from lossacc_mlflow.loggers.base import run_tags
+from lossacc_mlflow.loggers.console import tell
 from lossacc_mlflow.loggers.judged import gathered, judged_predictions, judged_regression
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.own_run import end_own_run, find_run
@@ -133,7 +134,7 @@ class TrainingLog:
         """Whether there has been an alarm of a verdict in ``options.stop_when``."""
         return self.alarm is not None
 
-    def note_stop(self, *, step: int, restored_step: int | None) -> None:
+    def note_stop(self, *, step: int, restored_step: int | None, step_unit: StepUnit | None = None) -> None:
         """Say on the run that the training was stopped, why, and which weights it ends with.
 
         Sets the tags ``lossacc.stopped`` (the verdict), ``lossacc.stopped_step`` and ``lossacc.restored_step``, and
@@ -145,21 +146,26 @@ class TrainingLog:
             The last one.
         restored_step : int or None
             Whose weights were restored; None where the training ends with those of the last step.
+        step_unit : str, optional
+            Of these steps; that of the training by default.
         """
         if self.alarm is None or self._is_idle:
             return
+        from lossacc_mlflow.render.format import step_words  # noqa: PLC0415  (with all of it, and for this only)
+
+        unit = step_unit or self._step_unit
         tags = {"lossacc.stopped": self.alarm.verdict, "lossacc.stopped_step": str(int(step))}
         weights = "its last weights stay"
         if restored_step is not None:
             tags["lossacc.restored_step"] = str(int(restored_step))
-            weights = f"the weights of {self._step_unit or 'step'} {restored_step} were restored"
+            weights = f"the weights of {step_words(restored_step, unit)} were restored"
         self.set_tags(tags)
         if not self.options.silent:
             verdict = self.alarm.verdict.replace("_", " ")
             sentence = f" {self.alarm.message}" if self.alarm.message else ""
-            _log.info(
-                "lossacc: %s was stopped at %s %d (%s), and %s.%s",
-                *(self.name, self._step_unit or "step", step, verdict, weights, sentence),
+            tell(
+                "lossacc: %s was stopped at %s (%s), and %s.%s",
+                *(self.name, step_words(step, unit), verdict, weights, sentence),
             )
 
     def wants_predictions(self, step: int, val_loss: float | None = None, *, is_last: bool = False) -> bool:

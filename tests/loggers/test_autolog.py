@@ -166,11 +166,14 @@ def test_it_imports_no_framework_and_costs_next_to_nothing(tmp_path: Path) -> No
 def test_what_is_said_is_shown_unless_the_program_has_its_own_logging(tmp_path: Path) -> None:
     code = """
 import logging, lossacc_mlflow
+from lossacc_mlflow.loggers.console import tell
 log = logging.getLogger("lossacc_mlflow")
-lossacc_mlflow.autolog(); log.info("shown"); log.warning("shown too")
+log.info("hidden"); tell("a training was %s", "stopped")
+lossacc_mlflow.autolog(); tell("and another"); log.info("shown"); log.warning("shown too")
 lossacc_mlflow.autolog(silent=True); log.info("hidden"); log.warning("shown still")
-lossacc_mlflow.autolog(); logging.basicConfig(format="mine: %(message)s"); log.warning("once")
+lossacc_mlflow.autolog(); logging.basicConfig(format="mine: %(message)s"); log.warning("once"); tell("once")
 lossacc_mlflow.autolog(disable=True); log.info("hidden")
 """
     done = subprocess.run([sys.executable, "-c", code], text=True, cwd=tmp_path, capture_output=True, check=True)  # noqa: S603
-    assert done.stderr.splitlines() == ["shown", "shown too", "shown still", "mine: once"]
+    told = ["a training was stopped", "and another"]
+    assert done.stderr.splitlines() == [*told, "shown", "shown too", "shown still", "mine: once", "mine: once"]
