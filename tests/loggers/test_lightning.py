@@ -344,18 +344,27 @@ class Rising(pl.LightningModule if "pl" in globals() else object):  # type: igno
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
-def test_an_alarm_ends_the_training_with_the_best_weights(store: Tracking) -> None:
+@pytest.mark.parametrize("has_logger", [False, True])
+def test_an_alarm_ends_the_training_with_the_best_weights(
+    store: Tracking, has_logger: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "lossacc_mlflow")
     model = Rising()
     patient = EarlyStopping("epoch_number", mode="max", patience=5)
     callback = LossaccCallback(stop_when={"overfitting", "loss_overfitting"})
-    trainer = fit(model, callback, patient, max_epochs=60)
+    trainer = fit(model, callback, patient, max_epochs=60, min_epochs=30, logger=has_logger and logger(store))
     assert patient.stopped_epoch == 0
     assert callback.should_stop
-    assert trainer.current_epoch < 60
+    assert trainer.current_epoch == 30
     assert model.weight.item() == 5
     run = only_run(store)
     assert run.tags["lossacc.stopped"] in {"overfitting", "loss_overfitting"}
-    assert run.tags["lossacc.restored_step"] == "5"
+    # Also where points are logged by global step, which a series tells the epochs of: they are read by epoch.
+    assert {curve.step_unit for curve in run.curves} == {"epoch"}
+    assert (run.tags["lossacc.stopped_step"], run.tags["lossacc.restored_step"]) == ("29", "5")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "lossacc_mlflow"]
+    assert "stopped at epoch 29" in line
+    assert "the weights of epoch 5 were restored" in line
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])

@@ -17,7 +17,7 @@ from lossacc_mlflow.loggers.torch.predictions import KeptPredictions
 from lossacc_mlflow.loggers.torch.recording import Recorder
 from lossacc_mlflow.loggers.torch.weights import BestWeights
 from lossacc_mlflow.loggers.training import TrainingLog
-from lossacc_mlflow.records import Split
+from lossacc_mlflow.records import Split, StepUnit
 
 __all__ = ["Fit", "Settings"]
 
@@ -74,6 +74,8 @@ class Fit:
         self._has_chosen = self._is_validated = self._computes_val_loss = False
         self._held: list[tuple[int, int, dict[str, float], int | None]] = []
         self._spelled: dict[str, str] = {}
+        self._is_by_epoch = self._target.by_epoch  # whether the curves will be read by epoch
+        self._last_step = 0
         if self.is_main:
             self.capture.attach(module)
 
@@ -140,7 +142,8 @@ class Fit:
         restored = None
         if was_stopped and self.training.alarm is not None:
             restored = None if self._weights is None else self._weights.restore()
-            self.training.note_stop(step=self.training.alarm.step, restored_step=restored)
+            unit: StepUnit = "epoch" if self._is_by_epoch else "global_step"
+            self.training.note_stop(step=self._last_step, restored_step=restored, step_unit=unit)
         if self.recorder.kept is not None:
             self.recorder.kept.log_last(self.training, is_restored=restored is not None)
         self.training.close(status)
@@ -178,6 +181,7 @@ class Fit:
         elsewhere = self._divide_keys()
         is_validated = self._trainer.check_val_every_n_epoch == 1 and self._trainer.enable_validation
         follows_epochs = target.follows_logger and self.names.has_every_epoch(is_validated=is_validated)
+        self._is_by_epoch = target.by_epoch or (follows_epochs and not target.is_often_validated)
         training = TrainingLog(
             self.options,
             name=type(self._module).__name__,
@@ -221,9 +225,10 @@ class Fit:
         spelled = {self._spelled[key]: value for key, value in values.items() if key in self._spelled}
         beside = {"epoch": float(epoch)} if self._target.follows_logger else {}
         self.training.log(step, {**values, **spelled, **beside})
-        is_best = self._weights is not None and self._weights.consider(step, values)
+        # Weights and predictions are told by the steps of the axis on which the curves are read.
+        self._last_step = at = epoch if self._is_by_epoch else step
+        is_best = self._weights is not None and self._weights.consider(at, values)
         if self.recorder.kept is not None:
-            at = step if self._target.is_often_validated else epoch
             loss = values.get("val_loss", values.get("val_rmse"))
             self.recorder.kept.end_pass(at, loss, self.training, is_best=is_best)
 
