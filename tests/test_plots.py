@@ -128,6 +128,7 @@ def every_picture(name: str = "model") -> dict[str, Figure]:
         ),
         "by_step": plots.plot_predictions_by_step({"validation": examples.steps()}),
         "regression": plots.plot_regression(*examples.numbers([1.0, 2.0, 3.0], [1.5, 2.0, 3.5])),
+        "search": plots.plot_search(examples.search_results(name)),
     }
     assert len(figures) == len([name for name in plots.__all__ if name.startswith("plot_")])
     return figures

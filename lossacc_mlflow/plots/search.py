@@ -25,6 +25,7 @@ from lossacc_mlflow.plots.style import (
     text_size,
     tint,
 )
+from lossacc_mlflow.plots.text import clean
 from lossacc_mlflow.plots.traces import Scale, value_scale
 from lossacc_mlflow.records import FloatArray, SearchResults, SearchScore, Split
 from lossacc_mlflow.wording import number, percent
@@ -100,12 +101,13 @@ def _axis(name: str, values: Sequence[Any]) -> _Axis | None:
         if known[0] > 0 and np.log10(known[-1]) - np.log10(known[0]) > _DECADES:
             place, known = np.log10(place), np.log10(known)
         place, known = np.clip(place, -_LARGEST, _LARGEST), np.clip(known, -_LARGEST, _LARGEST)
-        return _Axis(name, place, tuple(known.tolist()), labels, is_number=True)
+        return _Axis(clean(name), place, tuple(known.tolist()), labels, is_number=True)
     kinds = list(dict.fromkeys(value for value in values if value != ""))
     if len(kinds) < 2:
         return None
     place = np.array([kinds.index(value) if value != "" else np.nan for value in values], dtype=np.float64)
-    return _Axis(name, place, tuple(map(float, range(len(kinds)))), tuple(map(str, kinds)), is_number=False)
+    labels = tuple(clean(str(kind)) for kind in kinds)
+    return _Axis(clean(name), place, tuple(map(float, range(len(kinds)))), labels, is_number=False)
 
 
 def _setting(value: float) -> str:
@@ -114,7 +116,7 @@ def _setting(value: float) -> str:
 
 
 def _metric(score: SearchScore) -> str:
-    return score.metric.replace("_", " ")
+    return clean(score.metric.replace("_", " "))
 
 
 def _is_fraction(score: SearchScore) -> bool:
@@ -131,7 +133,7 @@ def _lines(results: SearchResults, score: SearchScore, n_axes: int) -> list[str]
     lines = []
     if results.best is not None:
         words = ", ".join(
-            f"{name} = {value if isinstance(value, str) else _setting(value)}"
+            f"{clean(name)} = {clean(value) if isinstance(value, str) else _setting(value)}"
             for name, values in results.parameters.items()
             if (value := values[results.best]) != "" and value == value  # noqa: PLR0124  (NaN: it has none)
         )

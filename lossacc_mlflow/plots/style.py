@@ -124,8 +124,11 @@ def set_ticks(axis: Axis, positions: Sequence[float], labels: Sequence[str], *, 
     axis.set_major_locator(FixedLocator(list(positions)))
     axis.set_major_formatter(FixedFormatter(list(labels)))
     axis.offsetText.set_visible(False)
+    look = typeface("".join(labels))
     for label in axis.get_ticklabels():
-        label.set(fontsize=size, color=INK, **typeface("".join(labels)))
+        label.set(fontsize=size, color=INK, **look)
+    for tick in axis.get_major_ticks():
+        tick.label2.set_parse_math(False)  # not shown, and has the same text
 
 
 def set_label(axis: Axis, text: str) -> None:

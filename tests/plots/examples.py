@@ -16,6 +16,8 @@ from lossacc_mlflow.records import (
     RegressionSamples,
     RegressionSummary,
     SamplePredictions,
+    SearchResults,
+    SearchScore,
     Split,
 )
 
@@ -111,3 +113,13 @@ def numbers(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[RegressionSamples, Re
         loss_gini=0.5,
     )
     return RegressionSamples("validation", tuple(map(str, range(len(y)))), y, f), summary
+
+
+def search_results(name: str = "C") -> SearchResults:
+    """Candidates over two parameters, numbers that span decades and texts."""
+    mean, sd = np.array([0.6, 0.5, 0.9, 0.7]), np.full(4, 0.02)
+    parameters: dict[str, tuple[float, ...] | tuple[str, ...]] = {
+        f"{name} 1": (0.01, 0.01, 100.0, 100.0),
+        f"{name} 2": (f"a {name}", f"b {name}") * 2,
+    }
+    return SearchResults(parameters, (SearchScore("accuracy", mean, sd, mean + 0.05, sd),), best=2, n_splits=5)
