@@ -244,14 +244,53 @@ def test_what_has_no_loss_and_accuracy_is_left_alone(tracking: Tracking, caplog:
     assert not caplog.records
 
 
-def test_labels_that_the_model_does_not_know_are_one_warning(
+def test_samples_of_labels_that_the_model_does_not_know_are_left_out(
     tracking: Tracking, caplog: pytest.LogCaptureFixture
 ) -> None:
     install(Options())
-    with lossacc.validation_data(X[VAL], np.where(X[VAL][:, 0] > 1, "maybe", NAMES[VAL])):
+    known = X[VAL][:, 0] < 1
+    with lossacc.validation_data(X[VAL], np.where(known, NAMES[VAL], "maybe")):
+        model = classifier().fit(X[TRAIN], NAMES[TRAIN])
+    score = model.score(X[VAL][known], NAMES[VAL][known])
+    assert values(only_run(tracking))["val_accuracy"][-1] == pytest.approx(score)
+    assert ["'maybe'" in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("fault", ["features", "one sample", "targets", "empty", "labels"])
+def test_validation_data_at_fault_cost_the_validation_curves_alone(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    install(Options())
+    given = {
+        "features": (X[VAL][:, :3], NAMES[VAL]),
+        "one sample": (X[0], NAMES[: X.shape[1]]),
+        "targets": (X[VAL], np.column_stack([NAMES[VAL], NAMES[VAL]])),
+        "empty": (X[VAL][:0], NAMES[VAL][:0]),
+        "labels": (X[VAL], np.arange(len(NAMES[VAL])) + 7),
+    }[fault]
+    with lossacc.validation_data(*given):
         classifier().fit(X[TRAIN], NAMES[TRAIN])
     assert set(values(only_run(tracking))) == {"train_loss", "train_accuracy"}
-    assert ["'maybe'" in record.message for record in caplog.records] == [True]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("n_missing", [9, 200])
+def test_held_out_samples_of_a_regression_without_a_target_are_left_out(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture, n_missing: int
+) -> None:
+    install(Options())
+    target = NUMBER[VAL].copy()
+    target[:n_missing] = np.nan
+    with lossacc.validation_data(X[VAL], target):
+        model = lightgbm.LGBMRegressor(n_jobs=1, verbose=-1, n_estimators=3).fit(X[TRAIN], NUMBER[TRAIN])
+    logged = values(only_run(tracking))
+    if n_missing < len(target):
+        assert logged["val_r2"][-1] == pytest.approx(model.score(X[VAL][9:], target[9:]))
+    else:
+        assert set(logged) == {"train_rmse", "train_r2"}
+    assert [f"{n_missing} of 200 validation samples have no target" in record.message for record in caplog.records] == [
+        True
+    ]
 
 
 def test_one_against_all_has_accuracy_alone_and_an_objective_of_ones_own_what_is_evaluated() -> None:

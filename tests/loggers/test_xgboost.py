@@ -266,6 +266,76 @@ def test_what_has_no_loss_and_accuracy_is_left_alone(tracking: Tracking, caplog:
     assert ["2 targets" in record.message for record in caplog.records] == [True]
 
 
+@pytest.mark.parametrize("api", ["estimator", "booster"])
+def test_samples_of_labels_that_the_model_does_not_know_are_left_out(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture, api: str
+) -> None:
+    known = X[VAL][:, 0] < 1
+    y_val = np.where(known, THREE[VAL], 3)
+    if api == "estimator":
+        install(Options())
+        model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1)
+        with lossacc.validation_data(X[VAL], y_val):
+            model.fit(X[TRAIN], THREE[TRAIN])
+        answers = model.predict(X[VAL][known])
+    else:
+        dtrain, dval = matrices(np.concatenate([THREE[TRAIN], y_val]))
+        callback = LossaccCallback(dtrain, dval)
+        model = train({"objective": "multi:softmax", "num_class": 3}, 3, dtrain=dtrain, callbacks=[callback])
+        answers = model.predict(xgboost.DMatrix(X[VAL][known]))
+    run = only_run(tracking)
+    assert values(run)["val_accuracy"][-1] == accuracy_score(y_val[known], answers)
+    assert run.predictions["validation"].n_samples == known.sum()
+    assert [f"{np.sum(~known)} of 200 validation" in record.message for record in caplog.records] == [True]
+
+
+def test_other_names_of_features_cost_the_validation_curves_alone(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(Options())
+    with lossacc.validation_data(pd.DataFrame(X[VAL], columns=list("abcx")), BINARY[VAL]):
+        xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(pd.DataFrame(X[TRAIN], columns=list("abcd")), BINARY[TRAIN])
+    assert set(values(only_run(tracking))) == {"train_loss", "train_accuracy"}
+    assert ["feature_names mismatch" in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("fault", ["features", "one sample", "targets", "empty", "labels"])
+def test_validation_data_at_fault_cost_the_validation_curves_alone(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    install(Options())
+    given = {
+        "features": (X[VAL][:, :3], BINARY[VAL]),
+        "one sample": (X[0], BINARY[: X.shape[1]]),
+        "targets": (X[VAL], np.column_stack([BINARY[VAL], BINARY[VAL]])),
+        "empty": (X[VAL][:0], BINARY[VAL][:0]),
+        "labels": (X[VAL], np.arange(len(BINARY[VAL])) + 7),
+    }[fault]
+    with lossacc.validation_data(*given):
+        xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X[TRAIN], BINARY[TRAIN])
+    assert set(values(only_run(tracking))) == {"train_loss", "train_accuracy"}
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("n_missing", [9, 200])
+def test_held_out_samples_of_a_regression_without_a_target_are_left_out(
+    tracking: Tracking, caplog: pytest.LogCaptureFixture, n_missing: int
+) -> None:
+    install(Options())
+    target = NUMBER[VAL].copy()
+    target[:n_missing] = np.nan
+    with lossacc.validation_data(X[VAL], target):
+        model = xgboost.XGBRegressor(n_jobs=1, n_estimators=3).fit(X[TRAIN], NUMBER[TRAIN])
+    logged = values(only_run(tracking))
+    if n_missing < len(target):
+        assert logged["val_r2"][-1] == pytest.approx(model.score(X[VAL][9:], target[9:]))
+    else:
+        assert set(logged) == {"train_rmse", "train_r2"}
+    assert [f"{n_missing} of 200 validation samples have no target" in record.message for record in caplog.records] == [
+        True
+    ]
+
+
 def test_with_an_objective_of_ones_own_only_what_is_evaluated_is_known(tracking: Tracking) -> None:
     def squared(predicted: Any, data: Any) -> tuple[Any, Any]:
         return predicted - data.get_label(), np.ones_like(predicted)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossacc_mlflow.loggers import hooks
+from lossacc_mlflow.loggers.boosting.held_out import scorable_data
 from lossacc_mlflow.loggers.boosting.log import BoostingLog
 from lossacc_mlflow.loggers.boosting.roles import (
     Entry,
@@ -204,10 +205,14 @@ class LossaccCallback:
         given = held_out_data(self.options)
         if given is not None and self._header is not None and not {"validation", "test"} & set(roles.values()):
             with shielded("validation curves of lightgbm"):
-                X, y = given  # noqa: N806
-                places = class_places(y, self.training.classes)
-                found.append(scored_set("validation", task, places, None, GrowingOutputs(model, X, self._header)))
-                self._raw = X
+                classes = self.training.classes
+                scorable = scorable_data(given, model.num_feature(), task, classes)
+                if scorable is not None:
+                    X, y = scorable  # noqa: N806
+                    growing = GrowingOutputs(model, X, self._header)
+                    growing()  # what LightGBM does not take fails here
+                    found.append(scored_set("validation", task, class_places(y, classes), None, growing))
+                    self._raw = X
         return [one for one in found if one is not None]
 
     def _stop(self, env: Any) -> None:  # noqa: ANN401

@@ -20,10 +20,13 @@ __all__ = [
     "Part",
     "class_counts",
     "few",
+    "leave_out_missing",
     "leave_out_unseen",
+    "numbers_of",
     "one_column",
     "parts_of",
     "rows_of",
+    "take",
 ]
 
 MAX_TRAIN_ROWS = 2_000
@@ -57,6 +60,10 @@ class FitData:
     def has_validation(self) -> bool:
         """Whether there are held-out data."""
         return self.X_val is not None and self.y_val is not None
+
+    def without_validation(self) -> "FitData":
+        """Return the training data alone."""
+        return replace(self, X_val=None, y_val=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,10 +102,32 @@ def leave_out_unseen(data: FitData, classes: NDArray[Any] | None = None) -> FitD
         return data
     unseen = np.unique(y_val[~known])
     _log.warning("lossacc: %s", _unseen_note(known, unseen))
-    if not known.any():
-        return replace(data, X_val=None, y_val=None)
-    rows = np.flatnonzero(known)
-    return replace(data, X_val=take(data.X_val, rows), y_val=y_val[rows])
+    return _keep_validation(data, y_val, known)
+
+
+def leave_out_missing(data: FitData) -> FitData:
+    """Leave out validation samples whose target is no finite number; one warning says how many.
+
+    One of them would make every validation score NaN, which reads as a training that has diverged.
+
+    Parameters
+    ----------
+    data : FitData
+        Of a regressor.
+
+    Returns
+    -------
+    FitData
+        The same one where nothing is left out; without validation data where nothing is left.
+    """
+    if not data.has_validation:
+        return data
+    y_val = numbers_of(data.y_val, "y_val")
+    known = np.isfinite(y_val)
+    if known.all():
+        return data
+    _log.warning("lossacc: %s", _missing_note(known))
+    return _keep_validation(data, y_val, known)
 
 
 def parts_of(estimator: Any, data: FitData, *, max_train_rows: int | None = MAX_TRAIN_ROWS) -> list[Part]:  # noqa: ANN401
@@ -137,11 +166,14 @@ def parts_of(estimator: Any, data: FitData, *, max_train_rows: int | None = MAX_
     parts = [_part("train", data.X, y, weight, rows, classes, note)]
     if data.has_validation:
         y_val = one_column(data.y_val, "y_val")
-        rows, note = np.arange(len(y_val)), ""
-        if classes is not None:
+        if classes is None:
+            y_val = numbers_of(y_val, "y_val")
+            known = np.isfinite(y_val)
+        else:
             known = np.isin(y_val, classes)
-            if not known.all():
-                rows, note = np.flatnonzero(known), _unseen_note(known, np.unique(y_val[~known]))
+        rows, note = np.flatnonzero(known), ""
+        if not known.all():
+            note = _missing_note(known) if classes is None else _unseen_note(known, np.unique(y_val[~known]))
         if len(rows):
             parts.append(_part("val", data.X_val, y_val, None, rows, classes, note))
     return parts
@@ -184,6 +216,21 @@ def one_column(y: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
     return array
 
 
+def numbers_of(y: Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401
+    """Return the target of a regression as one array of shape (n_samples,).
+
+    Raises
+    ------
+    InputError
+        If there is more than one, or they are no numbers.
+    """
+    column = one_column(y, name)
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} holds what is no number: {error}.") from error
+
+
 def class_counts(y: Any) -> dict[str, int]:  # noqa: ANN401
     """Count the samples of each class of a target of shape (n_samples,)."""
     labels, counts = np.unique(one_column(y, "y"), return_counts=True)
@@ -194,6 +241,20 @@ def few(labels: NDArray[Any]) -> str:
     """Write labels out, the first five of many."""
     shown = ", ".join(repr(label) for label in labels[:5].tolist())
     return shown if len(labels) <= 5 else f"{shown}, ... ({len(labels)} in all)"
+
+
+def _keep_validation(data: FitData, y_val: NDArray[Any], kept: NDArray[np.bool_]) -> FitData:
+    if not kept.any():
+        return data.without_validation()
+    rows = np.flatnonzero(kept)
+    return replace(data, X_val=take(data.X_val, rows), y_val=y_val[rows])
+
+
+def _missing_note(known: NDArray[np.bool_]) -> str:
+    return (
+        f"{np.count_nonzero(~known):,} of {len(known):,} validation samples have no target (NaN or infinite) and are "
+        "left out of the validation scores."
+    )
 
 
 def _unseen_note(known: NDArray[np.bool_], unseen: NDArray[Any]) -> str:

@@ -7,7 +7,7 @@ training data are those that the model saw, whatever the steps before it do or r
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
+from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.shield import shielded
-from lossacc_mlflow.loggers.sklearn.data import FitData, leave_out_unseen
+from lossacc_mlflow.loggers.sklearn.data import FitData, leave_out_missing, leave_out_unseen, one_column
 from lossacc_mlflow.loggers.sklearn.estimators import is_container
 from lossacc_mlflow.loggers.sklearn.quiet import without_traces
 from lossacc_mlflow.loggers.sklearn.watch import Watched, watching
@@ -123,12 +124,15 @@ class Fitting:
                 self.data = self._data({"X": X, "y": given["y"], "sample_weight": None})
 
     def _data(self, given: Mapping[str, Any]) -> FitData:
-        X_val = y_val = None  # noqa: N806
+        data = FitData(given["X"], given["y"], sample_weight=given["sample_weight"])
         if self.held_out is not None:
-            with shielded(f"validation data of {self.name}"), without_traces(*self.path):
-                X_val, y_val = self.transformed(self.held_out[0]), self.held_out[1]  # noqa: N806
-        data = FitData(given["X"], given["y"], X_val, y_val, given["sample_weight"])
-        return leave_out_unseen(data) if is_classifier(self.model) else data
+            X_val, y_val = self.held_out  # noqa: N806
+            with shielded(f"validation curves of {self.name}"), without_traces(*self.path):
+                if not len(one_column(y_val, "y_val")):
+                    raise InputError("the validation data have no samples.")
+                whole = replace(data, X_val=self.transformed(X_val), y_val=y_val)
+                return leave_out_unseen(whole) if is_classifier(self.model) else leave_out_missing(whole)
+        return data
 
     def transformed(self, X: Any) -> Any:  # noqa: ANN401, N803
         """Bring data from what `outer` takes to what the model takes, by the steps that are fitted by then."""

@@ -20,7 +20,7 @@ from sklearn.base import is_classifier
 
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
-from lossacc_mlflow.loggers.sklearn.data import FitData, leave_out_unseen, parts_of
+from lossacc_mlflow.loggers.sklearn.data import FitData, Part, leave_out_missing, leave_out_unseen, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
 from lossacc_mlflow.loggers.sklearn.model_log import log_validation_predictions
 from lossacc_mlflow.loggers.sklearn.quiet import without_traces
@@ -92,12 +92,12 @@ class _Loop:
         self._spacing = Spacing()
         self._step = self._scored_step = 0
         self._data: FitData | None = None
-        self._is_of_batches = False
+        self._is_of_batches = self._has_bad_validation = False
 
     def take(self, given: Mapping[str, Any], held_out: tuple[Any, Any] | None) -> None:
         """Take note of one step."""
         self._step += 1
-        X_val, y_val = held_out or (None, None)  # noqa: N806
+        X_val, y_val = (None, None) if held_out is None or self._has_bad_validation else held_out  # noqa: N806
         before, self._data = self._data, FitData(given["X"], given["y"], X_val, y_val, given["sample_weight"])
         if self._training is None:
             self._training = self._open_log(self.estimator(), self._data)
@@ -116,10 +116,10 @@ class _Loop:
             return
         if self._scored_step != self._step:
             self._score(estimator, data, training)
-        if data.has_validation and self.options.predictions is not None:
+        if data.has_validation and not self._has_bad_validation and self.options.predictions is not None:
             with without_traces(estimator):
-                if is_classifier(estimator):
-                    data = leave_out_unseen(data, estimator.classes_)
+                is_of_classes = is_classifier(estimator)
+                data = leave_out_unseen(data, estimator.classes_) if is_of_classes else leave_out_missing(data)
                 log_validation_predictions(estimator, data, training)
 
     def forget(self) -> None:
@@ -145,12 +145,15 @@ class _Loop:
 
     def _score(self, estimator: Any, data: FitData, training: TrainingLog) -> None:  # noqa: ANN401
         with without_traces(estimator), np.errstate(all="ignore"):
-            parts = parts_of(estimator, data)
-            scores = {
-                f"{part.prefix}_{name}": value
-                for part in parts
-                for name, value in part.scorer.score(answer_of(estimator, part.X)).items()
-            }
+            try:
+                parts, scores = _scores_of(estimator, data)
+            except Exception:
+                if not data.has_validation:
+                    raise
+                parts, scores = _scores_of(estimator, data.without_validation())
+                self._has_bad_validation = True
+                with shielded(f"validation curves of {self.name}", self.run_id, tag=training.set_tags):
+                    raise
         if not self._scored_step:
             notes = [_TRAIN_NOTE, *(part.note for part in parts if part.note)]
             training.set_tags({NOTE_TAG: " ".join(notes)})
@@ -187,6 +190,16 @@ def _open(estimator: Any, options: Options) -> _Loop | None:  # noqa: ANN401
     weakref.finalize(estimator, loop.end_later).atexit = False
     _OWN_RUNS.add(loop)
     return loop
+
+
+def _scores_of(estimator: Any, data: FitData) -> tuple[list[Part], dict[str, float]]:  # noqa: ANN401
+    parts = parts_of(estimator, data)
+    scores = {
+        f"{part.prefix}_{name}": value
+        for part in parts
+        for name, value in part.scorer.score(answer_of(estimator, part.X)).items()
+    }
+    return parts, scores
 
 
 def _end_all() -> None:

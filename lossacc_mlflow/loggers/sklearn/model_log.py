@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
-from lossacc_mlflow.loggers.sklearn.data import FitData, parts_of
+from lossacc_mlflow.loggers.sklearn.data import FitData, Part, parts_of
 from lossacc_mlflow.loggers.sklearn.fitted import boosting_library
 from lossacc_mlflow.loggers.sklearn.fitting import Fitting
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
@@ -43,13 +43,7 @@ def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str
         return
     curves = None if watched is None else watched.curves
     if fitting.is_fitted:
-        with shielded(f"curves of {fitting.name}", run_id):
-            library = boosting_library(model)
-            if library is None:
-                curves = curves_after(model, data, watched=watched, by_sample_size=options.by_sample_size)
-            else:
-                scorer = import_module(f"lossacc_mlflow.loggers.{library}")
-                curves = scorer.curves_of_model(model, data.X, data.y, data.X_val, data.y_val)
+        curves, data = _curves_and_data(fitting, data, options, run_id)
     if curves is None and not fitting.is_fitted:
         return
     loss = recipe_for(model).loss if curves is None else curves.loss
@@ -74,6 +68,34 @@ def log_model(fitting: Fitting, options: Options, run_id: str, tags: Mapping[str
             answer = log_validation_predictions(model, data, training)
         if curves is None:
             _log_final_scores(model, data, answer, training, with_train=not fitting.is_seen_by_mlflow)
+
+
+def _curves_and_data(
+    fitting: Fitting, data: FitData, options: Options, run_id: str
+) -> tuple[TrainingCurves | None, FitData]:
+    """Make the curves, of the training data alone where the validation data are at fault; and say of which data."""
+    curves = None
+    with shielded(f"curves of {fitting.name}", run_id):
+        try:
+            curves = _curves_of(fitting, data, options)
+        except Exception:
+            if not data.has_validation:
+                raise
+            bare = data.without_validation()
+            curves = _curves_of(fitting, bare, options)
+            data = bare
+            with shielded(f"validation curves of {fitting.name}", run_id):
+                raise
+    return curves, data
+
+
+def _curves_of(fitting: Fitting, data: FitData, options: Options) -> TrainingCurves | None:
+    library = boosting_library(fitting.model)
+    if library is None:
+        return curves_after(fitting.model, data, watched=fitting.watched, by_sample_size=options.by_sample_size)
+    scorer = import_module(f"lossacc_mlflow.loggers.{library}")
+    curves: TrainingCurves = scorer.curves_of_model(fitting.model, data.X, data.y, data.X_val, data.y_val)
+    return curves
 
 
 def facts_of(model: Any, data: FitData, loss: str | None) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ANN401
@@ -130,10 +152,16 @@ def _log_final_scores(
     """Log the scores of a finished model that has no steps, as single points."""
     with shielded(f"scores of {training.name}", training.run_id, tag=training.set_tags):
         for part in parts_of(model, data):
-            if part.prefix == "train" and not with_train:
-                continue
-            answered = answer if part.prefix == "val" and answer is not None else answer_of(model, part.X)
-            training.log(1, {f"{part.prefix}_{name}": value for name, value in part.scorer.score(answered).items()})
+            if part.prefix == "train" and with_train:
+                _log_scores(part, answer_of(model, part.X), training)
+            elif part.prefix == "val":
+                # In the words of the predictions, of which the same is said: once.
+                with shielded(f"predictions of {training.name}", training.run_id, tag=training.set_tags):
+                    _log_scores(part, answer_of(model, part.X) if answer is None else answer, training)
+
+
+def _log_scores(part: Part, answer: Any, training: TrainingLog) -> None:  # noqa: ANN401
+    training.log(1, {f"{part.prefix}_{name}": value for name, value in part.scorer.score(answer).items()})
 
 
 def log_validation_predictions(model: Any, data: FitData, training: TrainingLog) -> Any:  # noqa: ANN401

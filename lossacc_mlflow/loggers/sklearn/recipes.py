@@ -73,9 +73,14 @@ def curves_after(
     ------
     InputError
         If the data have several targets, or one class.
+    Exception
+        What the estimator raises on validation data that it does not take; ``data.without_validation()`` has the
+        curves of the training data alone.
     """
     if watched is not None and watched.error is not None:
         raise watched.error
+    if watched is not None and watched.validation_error is not None and data.has_validation:
+        raise watched.validation_error
     if watched is not None and watched.curves is not None:
         return watched.curves
     recipe = recipe_for(estimator)

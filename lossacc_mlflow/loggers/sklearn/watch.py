@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, few, parts_of
+from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, Part, few, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe, final_estimator, recipe_for
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.scores import Answer, answer_of, of_margin, of_proba
@@ -45,12 +45,15 @@ class Watched:
         Of estimators whose curve is made by fitting them again.
     error : Exception, optional
         What went wrong on our side; the fit went on.
+    validation_error : Exception, optional
+        Why the validation data could not be scored: then the curves are of the training data alone.
     """
 
     curves: TrainingCurves | None = None
     seconds: float = 0.0
     replay: Replay | None = None
     error: Exception | None = None
+    validation_error: Exception | None = None
 
 
 @contextmanager
@@ -109,12 +112,29 @@ class _Eyes:
         if self.watched.error is not None or not (self.spacing.is_due(step) or is_last):
             return
         try:
-            if self.scored is None:
-                parts = parts_of(self.estimator, self.data, max_train_rows=self.max_train_rows)
-                self.scored = ScoredSteps([replace(part, X=_plain(part.X, self.estimator)) for part in parts])
-            self.scored.add(step, lambda part: answer(model, part.X))
+            self._score(step, model, answer)
         except Exception as error:  # noqa: BLE001  (kept, and told after the fit)
             self.watched.error = error
+
+    def _score(self, step: int, model: Any, answer: Callable[[Any, Any], Any]) -> None:  # noqa: ANN401
+        if self.scored is not None:
+            self.scored.add(step, lambda part: answer(model, part.X))
+            return
+        try:
+            scored = self._first(step, model, answer)
+        except Exception as error:
+            if not self.data.has_validation:
+                raise
+            self.data = self.data.without_validation()
+            scored = self._first(step, model, answer)
+            self.watched.validation_error = error
+        self.scored = scored
+
+    def _first(self, step: int, model: Any, answer: Callable[[Any, Any], Any]) -> ScoredSteps:  # noqa: ANN401
+        parts = parts_of(self.estimator, self.data, max_train_rows=self.max_train_rows)
+        scored = ScoredSteps([replace(part, X=_plain(part, self.estimator)) for part in parts])
+        scored.add(step, lambda part: answer(model, part.X))
+        return scored
 
     def finish(self, recipe: Recipe, *, is_fitted: bool) -> None:
         if self.scored is None or self.watched.error is not None:
@@ -132,8 +152,15 @@ class _Eyes:
         self.watched.curves = self.scored.curves(recipe, note, kept_step=kept)
 
 
-def _plain(X: Any, estimator: Any) -> Any:  # noqa: ANN401, N803
-    """Return the samples as what estimators compute with: once, and not at every step."""
+def _plain(part: Part, estimator: Any) -> Any:  # noqa: ANN401
+    """Return the samples as what estimators compute with: once, and not at every step.
+
+    Raises
+    ------
+    InputError
+        If they are validation data that the estimator's own ``predict`` would refuse.
+    """
+    X = part.X  # noqa: N806
     names, columns = getattr(estimator, "feature_names_in_", None), getattr(X, "columns", None)
     if names is not None and columns is not None and list(columns) != list(names):
         raise InputError(
@@ -141,9 +168,20 @@ def _plain(X: Any, estimator: Any) -> Any:  # noqa: ANN401, N803
             f"their order: {few(np.asarray(names))}."
         )
     if issparse(X):
-        return X.tocsr()
-    array = np.asarray(X)
-    return array if array.dtype in {np.dtype("float32"), np.dtype("float64")} else array.astype(np.float64)
+        plain = X.tocsr()
+    else:
+        array = np.asarray(X)
+        plain = array if array.dtype in {np.dtype("float32"), np.dtype("float64")} else array.astype(np.float64)
+    if part.prefix == "val":
+        n_features = plain.shape[1] if plain.ndim == 2 else None
+        if n_features != estimator.n_features_in_:
+            raise InputError(
+                f"validation data have the shape {plain.shape}; wanted are samples of {estimator.n_features_in_} "
+                "features, as in training."
+            )
+        if not np.isfinite(plain.data if issparse(plain) else plain).all():
+            raise InputError("validation data have values that are NaN or infinite, which the model does not take.")
+    return plain
 
 
 Hook = Callable[[Any, _Eyes], Any]

@@ -10,12 +10,13 @@ import xgboost
 from numpy.typing import ArrayLike, NDArray
 
 from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.loggers.boosting.held_out import check_features, scorable_data, scorable_rows
 from lossacc_mlflow.loggers.boosting.roles import stages
 from lossacc_mlflow.loggers.boosting.scores import Task, score, scored_set
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.records import Split
 
-__all__ = ["as_matrix", "curves_of_model", "keeps_iterations", "labels_of", "task_of"]
+__all__ = ["as_matrix", "curves_of_model", "held_out_matrix", "keeps_iterations", "labels_of", "task_of"]
 
 _REGRESSIONS = frozenset(
     {
@@ -164,6 +165,36 @@ def labels_of(matrix: Any) -> NDArray[Any]:  # noqa: ANN401
     labels = np.asarray(matrix.get_label())
     n_rows = matrix.num_row()
     return labels.reshape(n_rows, -1) if labels.ndim == 1 and len(labels) > n_rows > 0 else labels
+
+
+def held_out_matrix(data: Any, like: Any, estimator: Any, task: Task) -> Any:  # noqa: ANN401
+    """Bring held-out data into the form of the training data, without samples that cannot be scored.
+
+    Parameters
+    ----------
+    data : tuple of (X, y), or of (DMatrix, None)
+    like : DMatrix
+        What the model is trained on.
+    estimator : XGBModel, optional
+    task : Task
+
+    Returns
+    -------
+    DMatrix or None
+        None where no sample can be scored; one warning says why.
+
+    Raises
+    ------
+    InputError
+        If they have other features than the training data, several targets, or no samples.
+    """
+    X, y = data  # noqa: N806
+    if not isinstance(X, xgboost.DMatrix):
+        found = scorable_data((X, y), like.num_col(), task)
+        return None if found is None else as_matrix(found, like, estimator)
+    check_features((X.num_row(), X.num_col()), like.num_col())
+    rows = scorable_rows(labels_of(X), task)
+    return None if not len(rows) else X if len(rows) == X.num_row() else X.slice(rows)
 
 
 def as_matrix(data: Any, like: Any, estimator: Any) -> Any:  # noqa: ANN401

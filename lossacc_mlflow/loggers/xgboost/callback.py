@@ -26,7 +26,7 @@ from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, scored_set
 from lossacc_mlflow.loggers.options import Options, Predictions
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
-from lossacc_mlflow.loggers.xgboost.boosters import as_matrix, keeps_iterations, labels_of, task_of
+from lossacc_mlflow.loggers.xgboost.boosters import as_matrix, held_out_matrix, keeps_iterations, labels_of, task_of
 from lossacc_mlflow.records import Split
 
 __all__ = ["LossaccCallback", "install"]
@@ -121,7 +121,7 @@ class LossaccCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
     def after_training(self, model: Any) -> Any:  # noqa: ANN401
         """Log the predictions, and leave the best iteration to the model if the training was stopped here."""
         if self._log is not None:
-            if self._log.last_step != self._epoch:
+            if self._log.last_step != self._epoch and not self._is_off:
                 self._score(model)
             with shielded("end of the training of xgboost", self._log.log.run_id):
                 if self._has_stopped:
@@ -171,7 +171,7 @@ class LossaccCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         roles = dict(zip(names, assign_roles(names, is_train), strict=True))
         by_split = {role: matrices[name] for name, role in roles.items() if role is not None and name in matrices}
         if not {"validation", "test"} & set(roles.values()) and task is not None:
-            by_split["validation"] = self._given_data()
+            by_split["validation"] = self._given_data(task)
         by_split["train"] = training.dtrain
         self._held_out = by_split.get("validation", by_split.get("test"))
         sets = [] if task is None else self._sets(by_split, task)
@@ -218,13 +218,15 @@ class LossaccCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         window = {} if end == 0 else {"iteration_range": (0, end)}
         return np.asarray(self._model.predict(matrix, output_margin=is_margin, **window))
 
-    def _given_data(self) -> Any:  # noqa: ANN401
+    def _given_data(self, task: Task) -> Any:  # noqa: ANN401
         """Held-out data that were given to this callback, to `autolog` or by `validation_data`; None without."""
-        given = held_out_data(self.options)
-        matrix = None
+        given, matrix = held_out_data(self.options), None
         if given is not None:
             with shielded("validation curves of xgboost"):
-                matrix = as_matrix(given, self.training.dtrain, self.training.estimator)
+                found = held_out_matrix(given, self.training.dtrain, self.training.estimator, task)
+                if found is not None:
+                    self._outputs(found)  # other features than those of the training fail here
+                matrix = found
         return matrix
 
     def _answer(self) -> tuple[int, NDArray[Any]] | None:

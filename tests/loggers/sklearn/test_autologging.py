@@ -387,8 +387,57 @@ def test_what_goes_wrong_on_our_side_is_one_warning_and_a_tag(on: Tracking, capl
     with mlflow.start_run(), lossacc_mlflow.validation_data(X_val[:, :7], y_val):
         model = boosting().fit(X, y)
     assert model.n_features_in_ == 64
-    assert warnings_of(caplog)
+    assert warnings_of(caplog) == [
+        "lossacc: validation curves of GradientBoostingClassifier: ValueError: X has 7 features, but "
+        "GradientBoostingClassifier is expecting 64 features as input."
+    ]
     assert only_run(on).tags["lossacc.status"].startswith("failed: ")
+
+
+@pytest.mark.parametrize(
+    ("make", "n_points"),
+    [
+        (boosting, 5),  # after fit
+        (lambda: MLPClassifier(4, max_iter=4, random_state=0), 4),  # during fit
+        (lambda: LogisticRegression(max_iter=4), 4),
+        (lambda: LinearSVC(max_iter=4, random_state=0), 4),  # fitted again
+        (KNeighborsClassifier, 1),  # no steps
+        (lambda: make_pipeline(StandardScaler(), boosting()), 5),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Liblinear failed to converge:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("fault", ["features", "one sample", "missing values", "targets", "empty"])
+def test_validation_data_at_fault_cost_the_validation_curves_alone(
+    on: Tracking, caplog: pytest.LogCaptureFixture, make: Callable[[], Any], n_points: int, fault: str
+) -> None:
+    X, y, X_val, y_val = digits()
+    given = {
+        "features": (X_val[:, :7], y_val),
+        "one sample": (X_val[0], y_val[:64]),
+        "missing values": (np.where(X_val > X_val.mean(), np.nan, X_val), y_val),
+        "targets": (X_val, np.column_stack([y_val, y_val])),
+        "empty": (X_val[:0], y_val[:0]),
+    }[fault]
+    with lossacc_mlflow.validation_data(*given):
+        make().fit(X, y)
+    assert {key: len(steps) for key, (steps, _) in only_run(on).curves.items()} == {
+        "train_loss": n_points,
+        "train_accuracy": n_points,
+    }
+    assert len(warnings_of(caplog)) == 1
+
+
+def test_validation_samples_of_a_regression_without_a_target_are_left_out(
+    on: Tracking, caplog: pytest.LogCaptureFixture
+) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    y_val = y[300:].copy()
+    y_val[:9] = np.nan
+    with lossacc_mlflow.validation_data(X[300:], y_val):
+        model = GradientBoostingRegressor(n_estimators=3).fit(X[:300], y[:300])
+    assert only_run(on).curves["val_r2"][1][-1] == pytest.approx(model.score(X[309:], y[309:]))
+    (warning,) = warnings_of(caplog)
+    assert f"9 of {len(y_val)} validation samples have no target" in warning
 
 
 def test_a_part_is_held_out_where_it_is_asked_for(here: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:

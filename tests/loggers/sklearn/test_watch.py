@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, hinge_loss, log_loss, r2_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import LinearSVC
 
+from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.sklearn import FitData, TrainingCurves, curves_after, watching
 
 pytestmark = pytest.mark.filterwarnings(
@@ -221,6 +222,7 @@ def test_what_goes_wrong_on_our_side_does_not_reach_the_fit() -> None:
         with watching(model, wrong) as watched:
             model.fit(data.X, data.y)
         assert joblib.hash(model) == joblib.hash(kind(max_iter=3, random_state=0).fit(data.X, data.y))
-        assert watched.curves is None
-        with pytest.raises(ValueError, match="mismatch"):
+        assert watched.curves is not None
+        assert set(watched.curves.values) == {"train_loss", "train_accuracy"}
+        with pytest.raises(InputError, match=r"have the shape \(80, 2\); wanted are samples of 8 features"):
             curves_after(model, wrong, watched=watched)
