@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -301,6 +303,21 @@ def test_a_trainer_is_given_the_callback_once_and_for_its_fit_alone(store: Track
         assert [callback for callback in trainer.callbacks if isinstance(callback, LossaccCallback)] == [own]
     assert not read_run(second.info.run_id).predictions
     assert len(store.client.search_runs([store.experiment_id])) == 2
+
+
+def test_the_older_package_is_hooked_without_the_newer_one(tmp_path: Path) -> None:
+    code = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import lossacc_mlflow
+lossacc_mlflow.autolog()
+import pytorch_lightning
+from lossacc_mlflow.loggers import hooks
+print(hooks.is_attached(pytorch_lightning.Trainer, "fit"), "lightning" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], text=True, cwd=tmp_path, capture_output=True, check=True)  # noqa: S603
+    assert done.stdout.split() == ["True", "False"]
+    assert "lossacc" not in done.stderr
 
 
 def test_several_validations_an_epoch_are_all_logged_by_global_step(store: Tracking) -> None:
