@@ -5,7 +5,17 @@ from difflib import get_close_matches
 from math import isfinite, isinf, isnan
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["NOT_KNOWN", "did_you_mean", "number", "p_value", "percent", "quote", "signed", "without_password"]
+__all__ = [
+    "NOT_KNOWN",
+    "did_you_mean",
+    "number",
+    "p_value",
+    "percent",
+    "quote",
+    "signed",
+    "step_word",
+    "without_password",
+]
 
 NOT_KNOWN = "n/a"
 
@@ -81,6 +91,17 @@ def signed(value: float) -> str:
     ('+0.0132', '-0.0132', '0')
     """
     return f"+{number(value)}" if value > 0 else number(value)
+
+
+def step_word(step_unit: str) -> str:
+    """Say what one step is called in a sentence.
+
+    Examples
+    --------
+    >>> step_word("epoch"), step_word("global_step")
+    ('epoch', 'step')
+    """
+    return "step" if step_unit == "global_step" else step_unit
 
 
 def quote(value: object) -> str:

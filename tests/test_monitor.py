@@ -242,3 +242,16 @@ def _alarm(judgements: list[Judgement]) -> Alarm:
     alarm = judgements[-1].alarm
     assert alarm is not None
     return alarm
+
+
+def test_a_global_step_is_called_a_step() -> None:
+    monitor = Monitor(step_unit="global_step")
+    alarms = []
+    for epoch in range(40):
+        values = {"train_loss": 0.9**epoch, "val_loss": 0.2 + (epoch - 10) ** 2 / 1000}
+        alarms.append(monitor.update(50 * epoch, values).alarm)
+    alarm = next(one for one in alarms if one is not None)
+    assert alarm.best_step == 500
+    assert alarm.message.startswith("The validation loss is best at step 500 (")
+    findings = monitor.judge().findings
+    assert not any("global_step" in text for f in findings for text in (f.message, f.advice))

@@ -10,7 +10,7 @@ from lossacc_mlflow.rules.dis_steps import split_rise
 from lossacc_mlflow.rules.fit import LossOverfitting
 from lossacc_mlflow.rules.observation import NEEDS_LOSS_AND_ACCURACY, observe
 from lossacc_mlflow.smoothing import CurveShape
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, percent, step_word
 
 __all__ = ["BestStepsDiffer", "LossUpAccuracyFlat"]
 
@@ -67,16 +67,16 @@ class LossUpAccuracyFlat(Rule):
             return self.clear(f"The {seen.held_out} loss rises, but not from fitting: see TRN002 and TRN003.", evidence)
         parts = split_rise(run.by_step.get(seen.held_out))
         message = (
-            f"Since {seen.step_unit} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "
+            f"Since {seen.step_word} {rise.step} the {seen.held_out} loss has risen by {say_rise(rise)} "
             f"({number(validation.best_value)} to {number(validation.end)}), while the {seen.quality_word} went from "
             f"{percent(quality.at_step(rise.step))} to {percent(quality.end)}."
         )
         advice = (
-            f"For answers keep the last state; for probabilities keep {seen.step_unit} {rise.step}, or fit a "
+            f"For answers keep the last state; for probabilities keep {seen.step_word} {rise.step}, or fit a "
             "temperature on validation data."
         )
         if parts is not None and parts.gain > 0:
-            best = f"{parts.step_unit} {parts.refinement.best_step}"
+            best = f"{step_word(parts.step_unit)} {parts.refinement.best_step}"
             advice = f"Keep {best}, and fit a temperature on validation data; for answers alone the last state will do."
         return self.flagged(
             message if parts is None else f"{message} {parts.say()}",
@@ -142,7 +142,7 @@ class BestStepsDiffer(Rule):
         if not (by_loss or by_accuracy):
             return self.clear("Whichever of the two chooses the best step, it costs next to nothing.", evidence)
         return self.flagged(
-            self._message(seen.step_unit, loss, quality, accuracy_cost, relative),
+            self._message(seen.step_word, loss, quality, accuracy_cost, relative),
             evidence,
             "Monitor the one you need: accuracy for answers, loss for probabilities.",
             split=seen.held_out,

@@ -10,7 +10,7 @@ from lossacc_mlflow.records import Curve, Evidence, FloatArray, PredictionSteps
 from lossacc_mlflow.rules.base import share
 from lossacc_mlflow.rules.observation import MIN_POINTS
 from lossacc_mlflow.smoothing import CurveShape, shape_of
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, percent, step_word
 
 __all__ = ["RiseParts", "split_rise"]
 
@@ -95,12 +95,13 @@ class RiseParts:
             improves = self.by_refinement < -self.refinement.doubt
             state = "still improves" if improves else "holds"
             return (
-                f"By the predictions, the loss rises since {self.step_unit} {self.step} only through calibration "
-                f"({calibration}); refinement {state} ({refined}){wrong}."
+                f"By the predictions, the loss rises since {step_word(self.step_unit)} {self.step} only through "
+                f"calibration ({calibration}); refinement {state} ({refined}){wrong}."
             )
         return (
-            f"By the predictions, of the {number(self.total)} by which the loss rises since {self.step_unit} "
-            f"{self.step}, {number(by_calibration)} ({percent(share(by_calibration, self.total), 0)}) is calibration "
+            f"By the predictions, of the {number(self.total)} by which the loss rises since "
+            f"{step_word(self.step_unit)} {self.step}, {number(by_calibration)} "
+            f"({percent(share(by_calibration, self.total), 0)}) is calibration "
             f"({calibration}) and {number(self.by_refinement)} refinement ({refined}){wrong}."
         )
 
@@ -115,10 +116,11 @@ class RiseParts:
     def _say_best(self) -> str:
         best = self.refinement.best_step
         if best == self.step or self.gain <= 0:
-            return f"After recalibration {self.step_unit} {self.step} is still the best."
+            return f"After recalibration {step_word(self.step_unit)} {self.step} is still the best."
         text = (
-            f"After recalibration {self.step_unit} {best} is the best: {number(self.refinement.best_value)}, where "
-            f"{self.step_unit} {self.step} has {number(self.refinement.at_step(self.step))}"
+            f"After recalibration {step_word(self.step_unit)} {best} is the best: "
+            f"{number(self.refinement.best_value)}, where {step_word(self.step_unit)} {self.step} has "
+            f"{number(self.refinement.at_step(self.step))}"
         )
         if self.accuracy is None:
             return f"{text}."

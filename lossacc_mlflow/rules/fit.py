@@ -164,7 +164,7 @@ class LossOverfitting(Rule):
 
     def _message(self, seen: Observation, validation: CurveShape, rise: Rise) -> str:
         text = (
-            f"The {seen.held_out} loss is best at {seen.step_unit} {rise.step} ({number(validation.best_value)}) and "
+            f"The {seen.held_out} loss is best at {seen.step_word} {rise.step} ({number(validation.best_value)}) and "
             f"rises by {say_rise(rise)} to {number(validation.end)}"
         )
         train = seen.train_loss
@@ -243,10 +243,10 @@ class AccuracyOverfitting(Rule):
         if self.not_learning.is_flagged(run):
             return self.clear("The model has not learned anything that it could overfit: see TRN003.", evidence)
         return self.flagged(
-            f"The {seen.held_out} {seen.quality_word} peaks at {seen.step_unit} {quality.best_step} "
+            f"The {seen.held_out} {seen.quality_word} peaks at {seen.step_word} {quality.best_step} "
             f"({percent(quality.best_value)}) and falls to {percent(quality.end)}.",
             [*evidence, *cost_since_best(seen)],
-            f"Keep the weights of {seen.step_unit} {quality.best_step}, and regularise.",
+            f"Keep the weights of {seen.step_word} {quality.best_step}, and regularise.",
             split=seen.held_out,
             step=quality.best_step,
             step_interval=quality.best_interval,
@@ -261,7 +261,7 @@ class AccuracyOverfitting(Rule):
 
 
 def _advice(seen: Observation) -> str:
-    step = "" if seen.rise is None else f"{seen.step_unit} {seen.rise.step}"
+    step = "" if seen.rise is None else f"{seen.step_word} {seen.rise.step}"
     drop, quality = seen.accuracy_drop, seen.validation_quality
     if drop is None or quality is None:
         return f"Keep the weights of {step}, or regularise; log the accuracy too, to see whether answers got worse."

@@ -78,7 +78,7 @@ class GeneralizationGap(Rule):
                 return self.clear(
                     f"The gap is wide, but the {seen.held_out} loss improved along with training.", evidence
                 )
-            return self._gap(seen, evidence, f", and has hardly improved since {seen.step_unit} {since}", since)
+            return self._gap(seen, evidence, f", and has hardly improved since {seen.step_word} {since}", since)
         return self._gap(seen, evidence, "", None)
 
     def _gap(self, seen: Observation, evidence: list[Evidence], since: str, step: int | None) -> Finding:
@@ -151,11 +151,11 @@ class TrainedPastBest(Rule):
         if self.not_learning.is_flagged(run):
             return self.clear("Nothing was learned that could be lost again: see TRN003.", evidence)
         return self.flagged(
-            f"The best {seen.step_unit} was {rise.step}; the {wasted} steps since "
+            f"The best {seen.step_word} was {rise.step}; the {wasted} steps since "
             f"({percent(wasted / (last - first), 0)} of the run) made the {seen.held_out} loss "
             f"{say_rise(rise)} worse.",
             [*evidence, *cost_since_best(seen)],
-            f"Restore the weights of {seen.step_unit} {rise.step}, or stop early.",
+            f"Restore the weights of {seen.step_word} {rise.step}, or stop early.",
             split=seen.held_out,
             step=rise.step,
             step_interval=rise.interval,

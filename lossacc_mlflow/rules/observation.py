@@ -19,6 +19,7 @@ from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.memory import remembered
 from lossacc_mlflow.records import Curve, FloatArray, RunData, Split, StepUnit
 from lossacc_mlflow.smoothing import CurveShape, shape_of
+from lossacc_mlflow.wording import step_word
 
 __all__ = [
     "MAX_FRACTION",
@@ -94,6 +95,11 @@ class Observation:
     def loss_unit(self) -> str:
         """Unit of the loss, where its name tells."""
         return METRICS[self.loss_name].unit if self.loss_name else ""
+
+    @property
+    def step_word(self) -> str:
+        """What to call a step in a sentence."""
+        return step_word(self.step_unit)
 
     @property
     def quality_word(self) -> str:

@@ -13,7 +13,7 @@ from lossacc_mlflow.rules.chance import balanced_accuracy_sd, equal_share
 from lossacc_mlflow.rules.cost import cost_since_best, steps_since
 from lossacc_mlflow.rules.observation import MIN_POINTS, Observation, observe
 from lossacc_mlflow.smoothing import CurveShape
-from lossacc_mlflow.wording import number, percent
+from lossacc_mlflow.wording import number, percent, step_word
 
 __all__ = ["LateDivergence", "NonFinite", "NotLearning"]
 
@@ -56,8 +56,8 @@ class NonFinite(Rule):
         at_end = any(bool(bad[-1]) for _, bad in broken)
         fate = "and it stays so to the end" if at_end else "and it recovers"
         return self.flagged(
-            f"'{curve.key}' is {curve.value[np.argmax(bad)]:g} at {curve.step_unit} {step}, the first of {count} "
-            f"values that are not finite, {fate}.",
+            f"'{curve.key}' is {curve.value[np.argmax(bad)]:g} at {step_word(curve.step_unit)} {step}, the first of "
+            f"{count} values that are not finite, {fate}.",
             [*evidence, Evidence("steps_since_first", last - step, None, curve.step_unit)],
             "Lower the learning rate or clip gradients, and restart from before this step."
             if at_end
@@ -378,11 +378,11 @@ class LateDivergence(Rule):
                 evidence,
             )
         return self.flagged(
-            f"The train loss climbs from {number(train.best_value)} at {seen.step_unit} {train.best_step} to "
+            f"The train loss climbs from {number(train.best_value)} at {seen.step_word} {train.best_step} to "
             f"{number(train.end)}, and takes the {seen.held_out} loss along, from {number(validation.best_value)} "
             f"to {number(validation.end)}: the optimisation came apart, this is no overfitting.",
             [*evidence, *cost_since_best(seen)],
-            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_unit} {rise.step}.",
+            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_word} {rise.step}.",
             split="train",
             step=rise.step,
             step_interval=rise.interval,
@@ -406,11 +406,11 @@ class LateDivergence(Rule):
         if self.not_learning.is_flagged(run):
             return self.clear("The model had not learned anything that could come apart: see TRN003.", evidence)
         return self.flagged(
-            f"The train accuracy falls from {percent(train.best_value)} at {seen.step_unit} {train.best_step} to "
+            f"The train accuracy falls from {percent(train.best_value)} at {seen.step_word} {train.best_step} to "
             f"{percent(train.end)}, and the {seen.held_out} accuracy with it, from {percent(validation.best_value)} to "
             f"{percent(validation.end)}: the optimisation came apart, this is no overfitting.",
             [*evidence, *cost_since_best(seen)],
-            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_unit} "
+            f"Lower or decay the learning rate, clip gradients, and keep the weights of {seen.step_word} "
             f"{validation.best_step}.",
             split="train",
             step=validation.best_step,

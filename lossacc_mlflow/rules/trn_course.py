@@ -73,7 +73,7 @@ class Oscillating(Rule):
             return self.clear(f"The {seen.held_out} loss runs smoothly in its second half.", evidence)
         begin = int(validation.step[half])
         return self.flagged(
-            f"In the second half (from {seen.step_unit} {begin}) the {seen.held_out} loss swings by {number(spread)} "
+            f"In the second half (from {seen.step_word} {begin}) the {seen.held_out} loss swings by {number(spread)} "
             f"around a level of {number(level)} ({percent(evidence[0].value, 0)}).",
             [
                 *evidence,
@@ -154,10 +154,10 @@ class SaturatedEarly(Rule):
             return self.clear("The model has not learned anything: see TRN003.", evidence)
         step, last = int(shape.step[at]), int(shape.step[-1])
         return self.flagged(
-            f"After {seen.step_unit} {step} nothing was gained any more: {self._words(seen)}; the "
+            f"After {seen.step_word} {step} nothing was gained any more: {self._words(seen)}; the "
             f"{last - step} steps since were {percent(1 - part, 0)} of the run.",
             [*evidence, steps_since(step, last, seen)],
-            f"Stop near {seen.step_unit} {step} next time; for a better model change its size, its data or its "
+            f"Stop near {seen.step_word} {step} next time; for a better model change its size, its data or its "
             "learning rate instead.",
             split=seen.held_out,
             step=step,
