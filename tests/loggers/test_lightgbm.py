@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_squared_error
 
 import lossacc_mlflow as lossacc
@@ -291,6 +293,48 @@ def test_held_out_samples_of_a_regression_without_a_target_are_left_out(
     assert [f"{n_missing} of 200 validation samples have no target" in record.message for record in caplog.records] == [
         True
     ]
+
+
+def test_sparse_data_and_two_runs_in_threads(tracking: Tracking) -> None:
+    install(Options())
+
+    def fit(n_estimators: int) -> None:
+        with mlflow.start_run(), lossacc.validation_data(csr_matrix(X[VAL]), NAMES[VAL]):
+            classifier(n_estimators=n_estimators).fit(csr_matrix(X[TRAIN]), NAMES[TRAIN])
+
+    threads = [threading.Thread(target=fit, args=(n,)) for n in (3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runs = [read_run(run.info.run_id) for run in tracking.client.search_runs([tracking.experiment_id])]
+    assert sorted({key: len(points) for key, points in values(run).items()}["val_loss"] for run in runs) == [3, 5]
+    assert all(len(values(run)) == 4 for run in runs)
+
+
+def test_an_interrupted_training_ends_its_run(tracking: Tracking) -> None:
+    def interrupt(env: Any) -> None:
+        if env.iteration == 3:
+            raise KeyboardInterrupt
+
+    install(Options())
+    with pytest.raises(KeyboardInterrupt):
+        train({"objective": "binary"}, BINARY, callbacks=[interrupt])
+    (run,) = tracking.client.search_runs([tracking.experiment_id])
+    assert run.info.status == "KILLED"
+    assert len(values(read_run(run.info.run_id))["val_loss"]) == 3  # their callback comes before ours
+
+
+def test_sample_weights_count_where_all_sets_have_them() -> None:
+    weight = np.random.default_rng(1).uniform(0.1, 3, 600)
+    install(Options())
+    model = classifier()
+    for more in ({}, {"eval_sample_weight": [weight[VAL]]}):
+        with mlflow.start_run() as run:
+            model.fit(X[TRAIN], NAMES[TRAIN], sample_weight=weight[TRAIN], **held_out(), **more)
+        of_fit = {"sample_weight": weight[TRAIN]} if more else {}
+        expected = log_loss(NAMES[TRAIN], model.predict_proba(X[TRAIN]), **of_fit)
+        assert values(read_run(run.info.run_id))["train_loss"][-1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_against_all_has_accuracy_alone_and_an_objective_of_ones_own_what_is_evaluated() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_squared_error
 
@@ -356,6 +358,23 @@ def test_the_callback_alone(tracking: Tracking) -> None:
     assert values(run)["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
     assert pickle.loads(pickle.dumps(model)).get_params()["n_estimators"] == 6  # noqa: S301  (our own bytes)
     assert mine == [callback]
+
+
+def test_sparse_data_and_two_runs_in_threads(tracking: Tracking) -> None:
+    install(Options())
+
+    def fit(n_estimators: int) -> None:
+        with mlflow.start_run(), lossacc.validation_data(csr_matrix(X[VAL]), BINARY[VAL]):
+            xgboost.XGBClassifier(n_estimators=n_estimators, n_jobs=1).fit(csr_matrix(X[TRAIN]), BINARY[TRAIN])
+
+    threads = [threading.Thread(target=fit, args=(n,)) for n in (3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runs = [read_run(run.info.run_id) for run in tracking.client.search_runs([tracking.experiment_id])]
+    assert sorted({key: len(points) for key, points in values(run).items()}["val_loss"] for run in runs) == [3, 5]
+    assert all(len(values(run)) == 4 for run in runs)
 
 
 def test_a_training_that_fails_ends_its_run(tracking: Tracking) -> None:
