@@ -189,8 +189,8 @@ def measure_memory(plan: Plan) -> Part:
 
 
 PARTS: dict[str, Callable[[Plan], Part]] = {
-    "torch": partial(measure_net, title=TORCH_TRAINING, train=train_torch, n_epochs=60),
-    "keras": partial(measure_net, title=KERAS_TRAINING, train=train_keras, n_epochs=30),
+    "torch": partial(measure_net, title=TORCH_TRAINING, train=train_torch, n_epochs=64),
+    "keras": partial(measure_net, title=KERAS_TRAINING, train=train_keras, n_epochs=45),
     "sklearn": measure_fits,
     "diagnosis": measure_diagnosis,
     "points": measure_points,
