@@ -2,16 +2,18 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
 from numpy.typing import ArrayLike
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.records import FloatArray, IntArray
 from lossacc_mlflow.store.connection import Connection, translated
+from lossacc_mlflow.store.histories import decoded
 
 __all__ = ["BATCH", "PointBuffer", "Points", "make_points", "write_points"]
 
@@ -154,7 +156,28 @@ def write_points(
         If the store cannot be reached, or refuses.
     """
     for batch in points.batches():
+        metrics = batch.metrics()
         with translated(connection.uri, f"metrics of run {run_id!r} cannot be written"):
-            connection.client.log_batch(run_id, metrics=batch.metrics(), synchronous=True)
+            try:
+                connection.client.log_batch(run_id, metrics=metrics, synchronous=True)
+            except MlflowException as error:
+                if not _says_twice(error):
+                    raise
+                missing = _without_known(connection, run_id, metrics)
+                connection.client.log_batch(run_id, metrics=missing, synchronous=True)
         if progress is not None:
             progress(len(batch))
+
+
+def _says_twice(error: MlflowException) -> bool:
+    """Whether a store refuses points because they are there: MLflow 3.9 with SQLAlchemy 2.1 does not look itself."""
+    return any(sign in str(error) for sign in ("UNIQUE constraint", "IntegrityError", "UniqueViolation"))
+
+
+def _without_known(connection: Connection, run_id: str, metrics: Sequence[Metric]) -> list[Metric]:
+    def identity(metric: Metric) -> tuple[str, int, int, str]:
+        return metric.key, metric.timestamp, metric.step, repr(decoded(metric.value))
+
+    keys = dict.fromkeys(metric.key for metric in metrics)
+    there = {identity(one) for key in keys for one in connection.client.get_metric_history(run_id, key)}
+    return [metric for metric in metrics if identity(metric) not in there]
