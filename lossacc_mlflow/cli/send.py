@@ -60,7 +60,7 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 def _send(path: Path, *, diagnose: bool, keep: bool, tracking_uri: str | None) -> None:
     with _progress(path) as progress:
         sent = store.send_unsent(path, tracking_uri=tracking_uri, keep_file=keep, progress=progress)
-    predictions = f" and {sent.n_predictions:,} predictions" if sent.n_predictions else ""
+    predictions = f" and the predictions of {_splits(sent.n_predictions)}" if sent.n_predictions else ""
     click.echo(f"{path}: {sent.n_points:,} points{predictions} are in run {sent.run_id} of {sent.shown_uri}.")
     if sent.status == "RUNNING":
         click.echo(f"The run is {sent.status}; to end it: MlflowClient().set_terminated({sent.run_id!r})")
@@ -73,6 +73,10 @@ def _send(path: Path, *, diagnose: bool, keep: bool, tracking_uri: str | None) -
         raise InputError(
             f"{path} is kept, since {len(sent.unreadable)} of its lines could not be used: {'; '.join(sent.unreadable)}"
         )
+
+
+def _splits(count: int) -> str:
+    return "1 split" if count == 1 else f"{count:,} splits or steps"
 
 
 @contextmanager

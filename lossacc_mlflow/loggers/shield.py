@@ -29,7 +29,8 @@ def shielded(
     doing : str
         What does not happen then, as in ``curves of RandomForestClassifier``.
     run_id : str, optional
-        Tagged ``lossacc.status = failed: <reason>``. Of one run, the same is said and tagged only once.
+        Tagged ``lossacc.status = failed: <reason>`` and, since a diagnosis will set that anew, ``lossacc.logging``.
+        Of one run, the same is said and tagged only once.
     tag : callable, optional
         Takes the tags of the run; by default they are written at once, unless it is the store that failed.
     """
@@ -45,13 +46,15 @@ def shielded(
 
 
 def _tag(run_id: str, status: str, error: Exception, tag: Callable[[Mapping[str, str]], None] | None) -> None:
+    # A diagnosis says later that it is done; what was not logged stays said.
+    tags = {"lossacc.status": status, "lossacc.logging": status}
     try:
         if tag is not None:
-            tag({"lossacc.status": status})
+            tag(tags)
         elif not isinstance(error, StoreError):  # else the training would wait for it once more
             from lossacc_mlflow import store  # noqa: PLC0415  (heavy, and most often nothing fails)
 
-            store.set_tags(run_id, {"lossacc.status": status})
+            store.set_tags(run_id, tags)
     except Exception:  # noqa: BLE001  (it has been said already)
         _log.debug("lossacc: the run cannot be tagged", exc_info=True)
 

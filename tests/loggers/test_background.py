@@ -199,7 +199,9 @@ def test_what_goes_wrong_in_a_diagnosis_is_one_warning_and_a_tag(
     diagnose_ended_run(EndedRun(run_id, here.uri), Settings())
     (record,) = caplog.records
     assert "ZeroDivisionError: by zero" in record.message
-    assert here.client.get_run(run_id).data.tags["lossacc.status"].startswith(f"failed: diagnosis of run {run_id}")
+    tags = here.client.get_run(run_id).data.tags
+    assert tags["lossacc.status"].startswith(f"failed: diagnosis of run {run_id}")
+    assert "lossacc.logging" not in tags
     with pytest.raises(StoreError):
         diagnose_ended_run(EndedRun(run_id, f"sqlite:///{tmp_path / 'gone.db'}"), Settings())
 

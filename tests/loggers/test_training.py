@@ -10,6 +10,7 @@ import pytest
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.policy import PredictionPolicy
 from lossacc_mlflow.loggers.training import TrainingLog, _State
+from lossacc_mlflow.pipeline import diagnose
 from lossacc_mlflow.predictions import PredictionBuffer
 from lossacc_mlflow.store import read_run, send_unsent
 from tests.conftest import Tracking
@@ -97,6 +98,9 @@ def test_what_cannot_be_read_is_one_warning(run_id: str, caplog: pytest.LogCaptu
     assert len(caplog.messages) == 2
     run = read_run(run_id)
     assert "predictions of net" in run.tags["lossacc.status"]
+    assert diagnose(run_id, write=True).run.tags["lossacc.logging"] == run.tags["lossacc.status"]
+    assert read_run(run_id).tags["lossacc.status"] == "ok"
+    assert "predictions of net" in read_run(run_id).tags["lossacc.logging"]
     assert [len(curve) for curve in run.curves] == [20]
 
 

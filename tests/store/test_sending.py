@@ -93,7 +93,7 @@ def test_a_server_that_goes_away_in_mid_training(
         _State.unsent.clear()  # it is another process that sends
         sent = CliRunner().invoke(main, ["send"])
         assert sent.exit_code == 0, sent.output
-        assert f"14 points and 1 predictions are in run {gone.run_id}" in sent.output
+        assert f"14 points and the predictions of 1 split are in run {gone.run_id}" in sent.output
         assert not folder.exists()
         for log, n_steps in ((gone, 8), (back, 9)):
             run = read_run(log.run_id)
