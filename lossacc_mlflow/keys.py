@@ -18,6 +18,7 @@ __all__ = [
     "AUXILIARY",
     "METRICS",
     "OWN_PREFIX",
+    "SPLIT_PREFIXES",
     "STEP_COLUMNS",
     "ParsedKey",
     "find_metric",
@@ -175,6 +176,9 @@ _SPELLED: Mapping[str, str] = {
     "mean_absolute_error": "mae",
 }
 
+SPLIT_PREFIXES: Mapping[Split, str] = {"train": "train", "validation": "val", "test": "test"}
+"""How our own keys of a split begin."""
+
 # How people call features that a transformer made of others.
 _PREPARED = ("scaled", "std", "norm", "normalized", "transformed", "prepared", "encoded", "vec", "tfidf", "pca", "df")
 
@@ -327,7 +331,7 @@ def spell_key(metric_name: str, split: Split, step_unit: StepUnit | None = None)
     """
     if metric_name not in METRICS:
         raise InputError(f"unknown metric {metric_name!r}; known are {', '.join(METRICS)}.")
-    prefix = "val" if split == "validation" else split
+    prefix = SPLIT_PREFIXES[split]
     suffix = "_by_n_samples" if step_unit == "n_samples" else ""
     return f"{prefix}_{_SPELLED.get(metric_name, metric_name)}{suffix}"
 

@@ -7,7 +7,7 @@ from mlflow.tracking.fluent import _active_run_stack
 
 from lossacc_mlflow import store
 
-__all__ = ["end_own_run", "find_run"]
+__all__ = ["end_own_run", "end_status", "find_run"]
 
 _log = logging.getLogger("lossacc_mlflow")
 
@@ -25,6 +25,19 @@ def find_run() -> tuple[str, bool]:
         return str(active.info.run_id), False
     store.check_server()
     return str(mlflow.start_run().info.run_id), True
+
+
+def end_status(error: BaseException | None) -> str:
+    """How a run ends whose training ended so: FINISHED, KILLED by a person, or FAILED.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        What the training raised.
+    """
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
 
 
 def end_own_run(run_id: str, status: str, outbox: store.Outbox, *, is_reachable: bool) -> None:

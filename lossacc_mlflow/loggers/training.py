@@ -16,7 +16,7 @@ from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.console import tell
 from lossacc_mlflow.loggers.judged import gathered, judged_predictions, judged_regression
 from lossacc_mlflow.loggers.options import Options
-from lossacc_mlflow.loggers.own_run import end_own_run, find_run
+from lossacc_mlflow.loggers.own_run import end_own_run, end_status, find_run
 from lossacc_mlflow.loggers.policy import PredictionPolicy
 from lossacc_mlflow.loggers.run_end import before_every_end
 from lossacc_mlflow.loggers.shield import shielded
@@ -259,7 +259,7 @@ class TrainingLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close("FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED")
+        self.close(end_status(error))
 
     @property
     def _is_idle(self) -> bool:

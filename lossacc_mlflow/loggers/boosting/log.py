@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossacc_mlflow.loggers.boosting.roles import PREFIXES, Entry, foreign_keys
+from lossacc_mlflow.keys import SPLIT_PREFIXES
+from lossacc_mlflow.loggers.boosting.roles import Entry, foreign_keys
 from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, probabilities, score
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
@@ -159,7 +160,7 @@ class BoostingLog:
             for one in self._sets:
                 outputs = one.outputs()
                 scores = score(self._task, one, outputs)
-                values |= {f"{PREFIXES[one.split]}_{key}": value for key, value in scores.items()}
+                values |= {f"{SPLIT_PREFIXES[one.split]}_{key}": value for key, value in scores.items()}
                 if one is self._held_out:
                     self._keep(step, outputs, scores)
         self.last_step = step
@@ -216,7 +217,7 @@ class BoostingLog:
     def _own_meanings(self) -> dict[str, str]:
         names = {"loss": self._task.loss, "accuracy": "accuracy"} if self._task and self._task.loss else {}
         return {
-            f"{PREFIXES[one.split]}_{name}": f"{one.split}:{metric}"
+            f"{SPLIT_PREFIXES[one.split]}_{name}": f"{one.split}:{metric}"
             for one in self._sets
             for name, metric in names.items()
         }

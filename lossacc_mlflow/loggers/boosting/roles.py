@@ -12,7 +12,6 @@ from lossacc_mlflow.records import Split
 from lossacc_mlflow.wording import quote
 
 __all__ = [
-    "PREFIXES",
     "Entry",
     "argument",
     "assign_roles",
@@ -26,9 +25,6 @@ __all__ = [
 
 Entry = tuple[str, str, float]
 """What a library itself has evaluated: name of the set, name of the metric, value."""
-
-PREFIXES: Mapping[Split, str] = {"train": "train", "validation": "val", "test": "test"}
-"""How our keys of a split begin."""
 
 
 def assign_roles(names: Sequence[str], is_train: Sequence[bool]) -> list[Split | None]:

@@ -10,9 +10,10 @@ import keras
 
 from lossacc_mlflow.loggers import hooks
 from lossacc_mlflow.loggers.keras.fitting import Fit, ours_last, read_fit
-from lossacc_mlflow.loggers.keras.passes import random_numbers_kept
 from lossacc_mlflow.loggers.keras.training import KerasTraining
 from lossacc_mlflow.loggers.options import Options, Predictions
+from lossacc_mlflow.loggers.own_run import end_status
+from lossacc_mlflow.loggers.random_numbers import random_numbers_kept
 from lossacc_mlflow.loggers.shield import shielded
 
 __all__ = ["LossaccCallback", "install"]
@@ -117,7 +118,7 @@ class LossaccCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Write what is left of a training that did not come to its end."""
         training, self._training = self._training, None
         if training is not None:
-            training.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            training.close("FAILED" if error is None else end_status(error))
 
 
 def install(options: Options) -> None:

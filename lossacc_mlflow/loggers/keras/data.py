@@ -1,7 +1,6 @@
 """Data sets that `fit` takes, gone through once more batch by batch, with nothing drawn at random for good."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -10,7 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batch", "Batches", "first_samples", "labels_of", "open_batches", "split_arrays"]
+from lossacc_mlflow.loggers.random_numbers import generators_kept
+
+__all__ = ["Batch", "Batches", "first_samples", "labels_of", "n_rows", "open_batches", "split_arrays"]
 
 Batch = tuple[Any, Any, Any]
 """Inputs, targets and sample weights; the last two may be None."""
@@ -98,7 +99,7 @@ class IterableBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """Go through the batches."""
-        with _generators_kept(self.iterable):
+        with generators_kept(self.iterable):
             for batch in islice(iter(self.iterable), self.n_batches):
                 yield _unpacked(batch)
 
@@ -263,17 +264,3 @@ def _converted(leaf: Any) -> Any:  # noqa: ANN401
         return leaf
     array = to_numpy(leaf)
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
-
-
-@contextmanager
-def _generators_kept(loader: Any) -> Iterator[None]:  # noqa: ANN401
-    """Keep the state of generators of a loader's own, which every pass over it draws from."""
-    owners = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
-    generators: list[Any] = [getattr(owner, "generator", None) for owner in owners]
-    generators = [generator for generator in generators if hasattr(generator, "get_state")]
-    states = [g.get_state() for g in generators]
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)

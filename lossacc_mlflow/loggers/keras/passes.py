@@ -1,7 +1,5 @@
 """Forward passes in the midst of a training, which goes on as if there had been none."""
 
-import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +10,10 @@ import numpy as np
 from keras.src.backend.common.global_state import get_global_attribute
 from numpy.typing import NDArray
 
-from lossacc_mlflow.loggers.keras.data import Batches, to_numpy
+from lossacc_mlflow.loggers.keras.data import Batches, n_rows, to_numpy
+from lossacc_mlflow.loggers.random_numbers import random_numbers_kept
 
-__all__ = ["Outputs", "evaluate", "predict", "random_numbers_kept", "undisturbed", "variance_of_targets"]
+__all__ = ["Outputs", "evaluate", "predict", "undisturbed", "variance_of_targets"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +50,7 @@ def evaluate(model: Any, batches: Batches) -> dict[str, float]:  # noqa: ANN401
     n_samples = 0
     with undisturbed(model):
         for x, y, weight in batches:
-            n = _n_rows(x)
+            n = n_rows(x)
             logs = model.test_on_batch(x, y, sample_weight=weight, return_dict=True)
             n_samples += n
             for name, value in logs.items():
@@ -114,25 +113,6 @@ def undisturbed(model: Any) -> Iterator[None]:  # noqa: ANN401
                 model._jax_state_synced = True  # noqa: SLF001
 
 
-@contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Put the generators of Python, NumPy and PyTorch back afterwards: MLflow draws from them, too, names for runs."""
-    torch = sys.modules.get("torch")
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    of_torch = None if torch is None else torch.get_rng_state()
-    on_gpu = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
-    of_gpus = torch.cuda.get_rng_state_all() if torch is not None and on_gpu else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        if torch is not None and of_torch is not None:
-            torch.set_rng_state(of_torch)
-            if of_gpus is not None:
-                torch.cuda.set_rng_state_all(of_gpus)
-
-
 def _seed_variables(model: Any) -> list[Any]:  # noqa: ANN401
     """Seeds of layers that draw random numbers, which are the variables that are no weights, and Keras' own seed."""
     weights = {id(v) for v in model.weights}
@@ -154,10 +134,5 @@ def _jax_state(model: Any) -> dict[str, list[Any]]:  # noqa: ANN401
 def _only(tree: Any) -> NDArray[Any]:  # noqa: ANN401
     leaves = keras.tree.flatten(tree)
     if len(leaves) != 1:
-        msg = f"there are {len(leaves)} arrays where one is wanted"
-        raise ValueError(msg)
+        raise ValueError(f"there are {len(leaves)} arrays where one is wanted")
     return to_numpy(leaves[0])
-
-
-def _n_rows(x: Any) -> int:  # noqa: ANN401
-    return int(keras.tree.flatten(x)[0].shape[0])

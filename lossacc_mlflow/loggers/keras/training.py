@@ -1,7 +1,6 @@
 """One call of `fit`: what is logged of it, when it is stopped, and what is done at its end."""
 
 import logging
-import math
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from lossacc_mlflow.loggers.best_step import BestStep
 from lossacc_mlflow.loggers.keras.answers import numbers_of, probabilities_of, targets_of
 from lossacc_mlflow.loggers.keras.curves import EpochCurves, keys_of_mlflow, mlflow_logs_by
 from lossacc_mlflow.loggers.keras.data import Batches, first_samples, open_batches
@@ -28,9 +28,6 @@ _Result = TypeVar("_Result")
 
 _DEFAULT_TRAIN_SAMPLES = 1_000
 """Of the clean train evaluation, where the number of validation samples is not known."""
-
-_WATCHED = (("val_loss", 1), ("val_rmse", 1), ("val_accuracy", -1), ("train_loss", 1), ("train_rmse", 1))
-"""By which the step with the best weights is chosen: the first that is known, and by which sign it is to fall."""
 
 
 class KerasTraining:
@@ -59,7 +56,7 @@ class KerasTraining:
         self._offset = _find_offset(
             model, self._log.run_id, fit.initial_epoch, is_shared=mlflow_logs_by(fit.callbacks) is not None
         )
-        self._best: tuple[float, int, list[Any]] | None = None
+        self._best, self._best_weights = BestStep(), list[Any]()
         self._last_epoch: int | None = None
         self._stopped_epoch: int | None = None
         self._warn_of_what_is_missing()
@@ -102,7 +99,7 @@ class KerasTraining:
                     step=self._stopped_epoch + self._offset,
                     restored_step=None if ending == last else ending + self._offset,
                 )
-            best = None if self._best is None else self._best[1]
+            best = self._best.step
             if self._options.predictions == "best" and best is not None and best != ending:
                 self._attempt("best weights", lambda: self._log_best_predictions(best + self._offset))
             elif self._options.predictions in {"best", "last"}:
@@ -130,27 +127,22 @@ class KerasTraining:
         return {**train, **val}
 
     def _keep_best(self, epoch: int, values: Mapping[str, float]) -> None:
-        value = next((sign * values[key] for key, sign in _WATCHED if key in values), math.nan)
-        if math.isfinite(value) and (self._best is None or value < self._best[0]):
-            self._best = (value, epoch, _weights(self._model))
+        if self._best.consider(epoch, values):
+            self._best_weights = _weights(self._model)
 
     def _restore(self) -> int | None:
         """Give the model its best weights; return their epoch."""
         for callback in self._fit.callbacks:
             if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
                 return int(callback.best_epoch)  # it has restored its own
-        if self._best is None:
-            return None
-        _, epoch, weights = self._best
-        if epoch != self._last_epoch:
-            self._model.set_weights(weights)
+        epoch = self._best.step
+        if epoch not in {None, self._last_epoch}:
+            self._model.set_weights(self._best_weights)
         return epoch
 
     def _log_best_predictions(self, step: int) -> None:
-        if self._best is None:
-            return
         weights = _weights(self._model)
-        self._model.set_weights(self._best[2])
+        self._model.set_weights(self._best_weights)
         try:
             self._log_predictions(step)
         finally:

@@ -34,6 +34,7 @@ from lossacc_mlflow.loggers.lightgbm.boosters import (
     task_of,
 )
 from lossacc_mlflow.loggers.options import Options, Predictions
+from lossacc_mlflow.loggers.own_run import end_status
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
 from lossacc_mlflow.records import Split
@@ -131,7 +132,7 @@ class LossaccCallback:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.is_managed = False
-        self.close("FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED")
+        self.close(end_status(error))
 
     def close(self, status: str = "FINISHED") -> None:
         """Log the predictions, and write what is left."""

@@ -8,6 +8,7 @@ from lossacc_mlflow.loggers import hooks
 from lossacc_mlflow.loggers.lightning.asking import Predict
 from lossacc_mlflow.loggers.lightning.fit import Fit, Settings
 from lossacc_mlflow.loggers.options import Options, Predictions
+from lossacc_mlflow.loggers.own_run import end_status
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.torch.answers import TaskKind
 
@@ -149,7 +150,7 @@ class LossaccCallback(_callback_class()):  # type: ignore[misc]
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ANN401, ARG002
         """Keep what there is."""
-        self._end("KILLED" if isinstance(exception, KeyboardInterrupt) else "FAILED")
+        self._end(end_status(exception))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_fit": None}

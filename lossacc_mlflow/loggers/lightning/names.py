@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from lossacc_mlflow.keys import ParsedKey, parse_keys, plainness
+from lossacc_mlflow.keys import SPLIT_PREFIXES, ParsedKey, parse_keys, plainness
 
 __all__ = ["LoggedNames"]
 
@@ -14,7 +14,6 @@ _OURS = {
     "root_mean_squared_error": "rmse",
     "r2": "r2",
 }
-_PREFIXES = {"train": "train", "validation": "val"}
 
 
 class LoggedNames:
@@ -83,5 +82,5 @@ def _by_key(names: Iterable[str], *, keeps_steps: bool = False) -> dict[str, str
 
 
 def _our_key(parsed: ParsedKey) -> str | None:
-    prefix, metric = _PREFIXES.get(parsed.split), _OURS.get(parsed.metric.name)
-    return None if prefix is None or metric is None else f"{prefix}_{metric}"
+    metric = _OURS.get(parsed.metric.name)
+    return None if parsed.split == "test" or metric is None else f"{SPLIT_PREFIXES[parsed.split]}_{metric}"

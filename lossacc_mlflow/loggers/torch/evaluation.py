@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
+from lossacc_mlflow.loggers.random_numbers import random_numbers_kept
+
 __all__ = ["evaluating", "first_samples", "forward_batch", "split_batch", "to_device", "unwrapped"]
 
 _TARGET_KEYS = ("labels", "label", "targets", "target", "y")
@@ -28,12 +30,8 @@ def evaluating(model: torch.nn.Module, *loaders: Any, seed: int | None = None) -
         Of all random numbers that are drawn within, as by random augmentation.
     """
     modes = [(module, module.training) for module in model.modules()]
-    generators = [generator for loader in loaders for generator in _generators(loader)]
-    states = [generator.get_state() for generator in generators]
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (what data sets draw from)
-    accelerators = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     try:
-        with torch.random.fork_rng(accelerators), torch.no_grad():
+        with random_numbers_kept(*loaders), torch.no_grad():
             if seed is not None:
                 torch.manual_seed(seed)
                 random.seed(seed)
@@ -43,10 +41,6 @@ def evaluating(model: torch.nn.Module, *loaders: Any, seed: int | None = None) -
     finally:
         for module, was_training in modes:
             module.training = was_training
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
 
 
 def first_samples(data: Any, n_samples: int | None, *, seed: int = 0) -> Iterable[Any]:  # noqa: ANN401
@@ -112,16 +106,6 @@ def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """The model within DistributedDataParallel: its forward pass waits for no other process."""
     is_parallel = isinstance(model, torch.nn.parallel.DistributedDataParallel)
     return model.module if is_parallel else model
-
-
-def _generators(loader: Any) -> list[torch.Generator]:  # noqa: ANN401
-    owners = (
-        loader,
-        getattr(loader, "sampler", None),
-        getattr(getattr(loader, "batch_sampler", None), "sampler", None),
-    )
-    found = {id(g): g for owner in owners if isinstance(g := getattr(owner, "generator", None), torch.Generator)}
-    return list(found.values())
 
 
 def _in_order(data: Any) -> Iterable[Any]:  # noqa: ANN401

@@ -8,6 +8,7 @@ import torch
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.options import Options
+from lossacc_mlflow.loggers.own_run import end_status
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.torch.evaluation import evaluating, first_samples, to_device, unwrapped
 from lossacc_mlflow.loggers.torch.recording import Recorder
@@ -232,7 +233,7 @@ class Track:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close("FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED")
+        self.close(end_status(error))
 
     def _split(self, split: str) -> Split:
         known = _SPLITS.get(split)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lossacc_mlflow.errors import InputError
+from lossacc_mlflow.keys import SPLIT_PREFIXES
 from lossacc_mlflow.loggers.torch.answers import Task, TaskKind, is_same_loss, recognise_task, score_tensor
 from lossacc_mlflow.loggers.torch.predictions import KeptPredictions
 from lossacc_mlflow.loggers.torch.sums import BatchSums, Figures
@@ -16,7 +17,6 @@ from lossacc_mlflow.records import Split
 __all__ = ["Recorder"]
 
 _log = logging.getLogger("lossacc_mlflow")
-_PREFIXES: dict[Split, str] = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Recorder:
@@ -179,7 +179,7 @@ class Recorder:
         self._first[split] = (expected, n, expected / n if total is None else total * 1 if is_mean else total / n)
 
     def _named(self, split: Split, figures: Figures) -> dict[str, float]:
-        prefix = _PREFIXES[split]
+        prefix = SPLIT_PREFIXES[split]
         if self.task is None or split in self._without_answers or not figures.n_answers:
             named = {"loss": figures.loss}
         elif self.task.kind == "regression":

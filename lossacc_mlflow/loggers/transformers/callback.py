@@ -10,6 +10,7 @@ from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
 
 from lossacc_mlflow.loggers import hooks
 from lossacc_mlflow.loggers.options import Options, Predictions
+from lossacc_mlflow.loggers.own_run import end_status
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.transformers.course import Course
 
@@ -125,7 +126,7 @@ class LossaccCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
             ):
                 yield
         except BaseException as error:
-            self._finish(trainer.state, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            self._finish(trainer.state, end_status(error))
             raise
         finally:
             self._trainer = self._course = None

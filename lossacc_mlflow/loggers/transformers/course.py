@@ -5,13 +5,13 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from math import inf, isfinite
 from typing import Any
 
 import torch
 from transformers.integrations import MLflowCallback
 
 from lossacc_mlflow.keys import METRICS
+from lossacc_mlflow.loggers.best_step import BestStep
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.training import TrainingLog
@@ -85,7 +85,7 @@ class Course:
         self._loss_sum: Any = 0.0
         self._step_of_sum = self._step_logged = int(state.global_step)
         self._subset: Any = None
-        self._best_score = -inf
+        self._best = BestStep()
         self._weights = BestWeights() if self._may_restore() else None
         self._written_at = 0  # in milliseconds
         self._told: set[str] = set()
@@ -295,14 +295,9 @@ class Course:
 
     def _keep(self, step: int, values: Mapping[str, float], answers: PredictionBuffer | None) -> None:
         """Keep the weights of the best evaluation so far, where they may be restored, and answers."""
-        score = (
-            -values["val_loss"] if "val_loss" in values else values.get("val_accuracy", -values.get("val_rmse", inf))
-        )
-        is_best = isfinite(score) and score > self._best_score
-        if is_best:
-            self._best_score = score
-            if self._weights is not None:
-                self._weights.keep(self.model, step)
+        is_best = self._best.consider(step, values)
+        if is_best and self._weights is not None:
+            self._weights.keep(self.model, step)
         if answers is None or self._task is None:
             return
         if self._held is None:

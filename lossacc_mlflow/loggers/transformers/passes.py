@@ -1,6 +1,5 @@
 """Evaluations of our own, between two steps of a training that must not notice them."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 from transformers import Trainer
 
+from lossacc_mlflow.loggers.torch.evaluation import evaluating
 from lossacc_mlflow.loggers.transformers.batches import Batches
 from lossacc_mlflow.loggers.transformers.tasks import Task, find_task
 
@@ -85,26 +85,16 @@ def evaluate(
 
 @contextmanager
 def undisturbed(model: Any, optimizer: Any) -> Iterator[None]:  # noqa: ANN401
-    """Evaluation mode; afterwards every module has its mode, and every generator its state, again."""
-    modes = [(module, module.training) for module in model.modules()]
-    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
-    on_cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    """Evaluation mode, also of the optimizer; afterwards every mode, and every generator's state, is what it was."""
     averages = _is_evaluating(optimizer)
-    model.eval()
     if averages is False:
         optimizer.eval()
     try:
-        yield
+        with evaluating(model):
+            yield
     finally:
-        for module, mode in modes:
-            module.training = mode
         if averages is False:
             optimizer.train()
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.random.set_rng_state(states[2])
-        if on_cuda is not None:
-            torch.cuda.set_rng_state_all(on_cuda)
 
 
 def _is_evaluating(optimizer: Any) -> bool | None:  # noqa: ANN401

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from lossacc_mlflow.keys import SPLIT_PREFIXES
 from lossacc_mlflow.records import Split
 
 __all__ = ["Spelling"]
@@ -44,7 +45,7 @@ class Spelling:
 
     def ours(self, split: Split, scores: Mapping[str, float]) -> dict[str, float]:
         """Spell ``loss``, ``accuracy``, ``rmse`` and ``r2`` of a split as we log them."""
-        prefix = "val" if split == "validation" else split
+        prefix = SPLIT_PREFIXES[split]
         values = {f"{prefix}_{name}": value for name, value in scores.items()}
         loss = f"{prefix}_loss"
         if self.is_squared and loss in values and not self.is_beside_mlflow:

@@ -24,6 +24,7 @@ from lossacc_mlflow.loggers.boosting.roles import (
 )
 from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, scored_set
 from lossacc_mlflow.loggers.options import Options, Predictions
+from lossacc_mlflow.loggers.own_run import end_status
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.validation import held_out_data
 from lossacc_mlflow.loggers.xgboost.boosters import as_matrix, held_out_matrix, keeps_iterations, labels_of, task_of
@@ -296,7 +297,7 @@ def _train(options: Options, below: Any, args: tuple[Any, ...], kwargs: dict[str
         return below(*args, **kwargs)
     except BaseException as error:
         if callback is not None:
-            callback.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            callback.abandon(end_status(error))
         raise
     finally:
         if callback is not None:
