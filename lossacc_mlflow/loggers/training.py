@@ -57,6 +57,9 @@ class TrainingLog:
         The active run by default.
     tracking_uri : str, optional
         Of the store of `run_id`; MLflow's own by default.
+    before_close : callable, optional
+        Called once with the status, before the log is closed, however that comes about: for what is known only at the
+        end.
 
     Attributes
     ----------
@@ -79,8 +82,10 @@ class TrainingLog:
         logged_elsewhere: Collection[str] = (),
         run_id: str | None = None,
         tracking_uri: str | None = None,
+        before_close: Callable[[str], None] | None = None,
     ) -> None:
         self.options, self.name, self.run_id = options, name, ""
+        self._before_close = before_close
         self.alarm: Alarm | None = None
         self._step_unit = step_unit
         self._elsewhere = frozenset(logged_elsewhere)
@@ -290,6 +295,10 @@ class TrainingLog:
     def _close(self, status: str, *, end_run: bool) -> None:
         if self._is_idle:
             return
+        before_close, self._before_close = self._before_close, None
+        if before_close is not None:
+            with shielded(f"curves of {self.name}", self.run_id, tag=self.set_tags):
+                before_close(status)
         is_written = True
         if self._outbox is not None:
             with shielded(f"curves of {self.name}"):

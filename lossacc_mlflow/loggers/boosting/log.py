@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossacc_mlflow.keys import SPLIT_PREFIXES
+from lossacc_mlflow.loggers.best_step import BestStep
 from lossacc_mlflow.loggers.boosting.roles import Entry, foreign_keys
 from lossacc_mlflow.loggers.boosting.scores import ScoredSet, Task, probabilities, score
 from lossacc_mlflow.loggers.options import Options
@@ -55,18 +56,6 @@ class Pace:
         if self._n_since >= _N_JUDGED and self._spent_since > self._share * (now - self._since):
             self.stride *= 2
             self._since, self._spent_since, self._n_since = now, 0.0, 0
-
-
-class _ClosingLog(TrainingLog):
-    """A training's log that first asks for what is left, also where the end of the run closes it."""
-
-    before_close: Callable[[], None] | None = None
-
-    def _close(self, status: str, *, end_run: bool) -> None:
-        before, self.before_close = self.before_close, None
-        if before is not None and status == "FINISHED":
-            before()
-        super()._close(status, end_run=end_run)
 
 
 class BoostingLog:
@@ -129,10 +118,11 @@ class BoostingLog:
         self.last: tuple[int, NDArray[Any]] | None = None
         self.best: tuple[int, NDArray[Any]] | None = None
         self.held_out_loss: dict[int, float] = {}
+        self._best_step = BestStep()
         values, meanings = foreign_keys(entries, roles)
         if has_other_weights:  # the library's figures and ours are not the same: both are logged, and ours are read
             values, meanings = {}, self._own_meanings()
-        self.log = _ClosingLog(
+        self.log = TrainingLog(
             options,
             name=name,
             step_unit="iteration",
@@ -141,8 +131,8 @@ class BoostingLog:
             class_counts=self._class_counts(),
             n_validation=None if self._held_out is None else len(self._held_out.y),
             logged_elsewhere=values if is_logged_by_mlflow else (),
+            before_close=self._finish,
         )
-        self.log.before_close = self._finish
         if is_logged_by_mlflow and meanings:
             self.log.set_tags({"lossacc.keys": ",".join(f"{key}={meaning}" for key, meaning in meanings.items())})
 
@@ -174,14 +164,18 @@ class BoostingLog:
         return isinstance(every, int) and (step + 1) % every == 0
 
     def _keep(self, step: int, outputs: NDArray[Any], scores: Mapping[str, float]) -> None:
-        loss = scores.get("loss", scores.get("rmse", -scores.get("accuracy", 0.0)))
-        if loss < min(self.held_out_loss.values(), default=np.inf) or self.best is None:
+        if (
+            self._best_step.consider(step, {f"val_{name}": value for name, value in scores.items()})
+            or self.best is None
+        ):
             self.best = (step, outputs)
-        self.held_out_loss[step] = loss
+        self.held_out_loss[step] = scores.get("loss", scores.get("rmse", -scores.get("accuracy", 0.0)))
         self.last = (step, outputs)
 
-    def _finish(self) -> None:
+    def _finish(self, status: str) -> None:
         """Log the predictions that are kept of the end."""
+        if status != "FINISHED":
+            return
         if self._held_out is not None and self._options.predictions is not None:
             with shielded(f"predictions of {self.log.name}", self.log.run_id, tag=self.log.set_tags):
                 found = self.best if self._options.predictions == "best" else self._answer()

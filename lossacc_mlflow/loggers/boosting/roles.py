@@ -19,7 +19,6 @@ __all__ = [
     "foreign_keys",
     "is_same_data",
     "named_split",
-    "stages",
     "with_argument",
 ]
 
@@ -122,11 +121,6 @@ def class_places(y: ArrayLike, classes: NDArray[Any] | None) -> NDArray[Any]:
             f"trained on {len(classes)} classes. Leave these samples out."
         )
     return np.searchsorted(classes, labels)
-
-
-def stages(n_iterations: int, max_stages: int) -> list[int]:
-    """Return after how many iterations to score a fitted model: at most so many, evenly spaced, the last included."""
-    return sorted({round(n) for n in np.linspace(1, n_iterations, min(n_iterations, max_stages))})
 
 
 def argument(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401

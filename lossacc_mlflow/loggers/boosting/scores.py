@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.records import FloatArray, IntArray, Split
@@ -141,9 +142,8 @@ def probabilities(task: Task, outputs: NDArray[Any]) -> FloatArray:
     if not task.is_margin:
         return outputs
     if outputs.ndim == 1:
-        return np.exp(-np.logaddexp(0.0, -outputs.astype(np.float64)))
-    shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True), dtype=np.float64)
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+        return np.asarray(expit(outputs.astype(np.float64)))
+    return np.asarray(softmax(outputs.astype(np.float64), axis=1))
 
 
 def _losses(task: Task, outputs: NDArray[Any], y: IntArray) -> FloatArray:

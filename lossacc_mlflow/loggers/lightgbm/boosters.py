@@ -1,15 +1,17 @@
 """What LightGBM's boosters answer: their task, their outputs, and their curves after the fact."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
 
-from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.boosting.roles import class_places, stages
-from lossacc_mlflow.loggers.boosting.scores import Task, score, scored_set
+from lossacc_mlflow.loggers.boosting.roles import class_places
+from lossacc_mlflow.loggers.boosting.scores import Task
+from lossacc_mlflow.loggers.boosting.staged import known_task, staged_curves, stages
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.records import Split
 
@@ -48,11 +50,10 @@ class Header:
         if self.objective in _EXPONENTIAL:
             return np.asarray(np.exp(raw))
         if self.objective == "multiclass":
-            shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
-            return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+            return np.asarray(softmax(raw, axis=1))
         if self.objective in {"binary", "cross_entropy"}:
             slope = next((float(one.partition(":")[2]) for one in self.details if one.startswith("sigmoid:")), 1.0)
-            return np.asarray(np.exp(-np.logaddexp(0.0, -slope * raw)))
+            return np.asarray(expit(slope * raw))
         return np.sign(raw) * raw**2 if "sqrt" in self.details else raw
 
 
@@ -173,29 +174,21 @@ def curves_of_model(
     estimator = model if isinstance(model, lightgbm.LGBMModel) else None
     booster = model if estimator is None else estimator.booster_
     header = header_of(booster)
-    task = task_of(header)
-    if task is None:
-        raise InputError("loss and accuracy are not known of the objective of this model; its curves cannot be made.")
+    task = known_task(task_of(header))
     classes = getattr(estimator, "classes_", None) if isinstance(model, lightgbm.LGBMClassifier) else None
     after = stages(booster.current_iteration(), max_stages)
-    data: dict[Split, Any] = {"train": (X, y)}
+    given: dict[Split, Any] = {"train": (X, y)}
     if X_val is not None:
-        data["validation"] = (X_val, y_val)
-    values: dict[str, list[float]] = {}
-    for split, (inputs, target) in data.items():
-        growing = GrowingOutputs(booster, inputs, header)
-        one = scored_set(split, task, class_places(target, classes), None, growing)
-        if one is None:
-            raise InputError(
-                f"the {split} labels are unknown to the model: classes are 0 to {(task.n_classes or 1) - 1}."
-            )
-        for n in after:
-            for key, value in score(task, one, header.outputs(growing.raw_until(n))).items():
-                values.setdefault(f"{'val' if split == 'validation' else split}_{key}", []).append(value)
-    return TrainingCurves(
-        {key: np.array(column) for key, column in values.items()},
-        np.array(after) - 1,
-        "iteration",
-        loss="rmse" if task.kind == "regression" else task.loss,
-        kept_step=booster.best_iteration - 1 if booster.best_iteration > 0 else None,
-    )
+        given["validation"] = (X_val, y_val)
+    data = {
+        split: (class_places(target, classes), _staged_outputs(booster, inputs, header, after))
+        for split, (inputs, target) in given.items()
+    }
+    kept = booster.best_iteration - 1 if booster.best_iteration > 0 else None
+    return staged_curves(task, after, data, kept_step=kept)
+
+
+def _staged_outputs(booster: Any, X: Any, header: Header, after: list[int]) -> Iterator[NDArray[Any]]:  # noqa: ANN401, N803
+    growing = GrowingOutputs(booster, X, header)
+    for n in after:
+        yield header.outputs(growing.raw_until(n))

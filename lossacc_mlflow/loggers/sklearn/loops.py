@@ -58,21 +58,6 @@ def log_partial_fit(estimator: Any, given: Mapping[str, Any], options: Options) 
     loop.take(given, held_out_data(options))
 
 
-class _LoopLog(TrainingLog):
-    """Calls a function before it is closed, however that comes about."""
-
-    def __init__(self, before_close: Callable[[], None], options: Options, **facts: Any) -> None:  # noqa: ANN401
-        self.before_close: Callable[[], None] | None = before_close
-        super().__init__(options, **facts)
-
-    def _close(self, status: str, *, end_run: bool) -> None:
-        before_close, self.before_close = self.before_close, None
-        if before_close is not None and not self._is_idle:
-            with shielded(f"curves of {self.name}", self.run_id, tag=self.set_tags):
-                before_close()
-        super()._close(status, end_run=end_run)
-
-
 class _Loop:
     """The steps of one estimator on their way into one run.
 
@@ -88,7 +73,7 @@ class _Loop:
         self.estimator, self.options, self.run_id = estimator, options, run_id
         self.name, self.key = type(estimator()).__name__, id(estimator())
         self.is_closed = False
-        self._training: _LoopLog | None = None
+        self._training: TrainingLog | None = None
         self._spacing = Spacing()
         self._step = self._scored_step = 0
         self._data: FitData | None = None
@@ -160,16 +145,16 @@ class _Loop:
         training.log(self._step, scores)
         self._scored_step = self._step
 
-    def _open_log(self, estimator: Any, data: FitData) -> _LoopLog:  # noqa: ANN401
+    def _open_log(self, estimator: Any, data: FitData) -> TrainingLog:  # noqa: ANN401
         is_of_classes = is_classifier(estimator)
-        return _LoopLog(
-            self.close,
+        return TrainingLog(
             self.options,
             name=self.name,
             loss=recipe_for(estimator).loss if is_of_classes else None,
             n_classes=len(estimator.classes_) if is_of_classes else None,
             n_validation=len(data.y_val) if data.has_validation else None,
             run_id=self.run_id,
+            before_close=lambda _: self.close(),
         )
 
 

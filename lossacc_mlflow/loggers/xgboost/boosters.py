@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.boosting.held_out import check_features, scorable_data, scorable_rows
-from lossacc_mlflow.loggers.boosting.roles import stages
-from lossacc_mlflow.loggers.boosting.scores import Task, score, scored_set
+from lossacc_mlflow.loggers.boosting.scores import Task
+from lossacc_mlflow.loggers.boosting.staged import known_task, staged_curves, stages
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 from lossacc_mlflow.records import Split
 
@@ -70,31 +70,18 @@ def curves_of_model(
     """
     estimator = model if isinstance(model, xgboost.XGBModel) else None
     booster = model if estimator is None else estimator.get_booster()
-    task = task_of(booster)
-    if task is None or callable(getattr(estimator, "objective", None)):
-        raise InputError("loss and accuracy are not known of the objective of this model; its curves cannot be made.")
+    task = known_task(None if callable(getattr(estimator, "objective", None)) else task_of(booster))
     if json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] == "gblinear":
         raise InputError("a linear booster keeps no iterations: log its curves while it is trained.")
-    data: dict[Split, Any] = {"train": (X, y)}
-    if X_val is not None:
-        data["validation"] = (X_val, y_val)
     after = stages(booster.num_boosted_rounds(), max_stages)
-    values: dict[str, list[float]] = {}
-    for split, pair in data.items():
-        matrix = as_matrix(pair, None, estimator)
-        for outputs in _staged_outputs(booster, matrix, task, after):
-            one = scored_set(split, task, labels_of(matrix), None, partial(np.copy, outputs))
-            if one is None:
-                raise InputError(f"the {split} labels are unknown to the model: classes are 0 to {task.n_classes}.")
-            for key, value in score(task, one, outputs).items():
-                values.setdefault(f"{'val' if split == 'validation' else split}_{key}", []).append(value)
-    return TrainingCurves(
-        {key: np.array(column) for key, column in values.items()},
-        np.array(after) - 1,
-        "iteration",
-        loss="rmse" if task.kind == "regression" else task.loss,
-        kept_step=_kept_step(booster),
-    )
+    given: dict[Split, Any] = {"train": (X, y)}
+    if X_val is not None:
+        given["validation"] = (X_val, y_val)
+    matrices = {split: as_matrix(pair, None, estimator) for split, pair in given.items()}
+    data = {
+        split: (labels_of(matrix), _staged_outputs(booster, matrix, task, after)) for split, matrix in matrices.items()
+    }
+    return staged_curves(task, after, data, kept_step=_kept_step(booster))
 
 
 def _kept_step(booster: Any) -> int | None:  # noqa: ANN401
@@ -123,7 +110,7 @@ def _from_margin(booster: Any, margin: NDArray[Any]) -> NDArray[Any]:  # noqa: A
     objective = _objective_of(booster)
     if objective in _EXPONENTIAL:
         return np.asarray(np.exp(margin))
-    return 1 / (1 + np.exp(-margin)) if objective == "reg:logistic" else margin
+    return np.asarray(expit(margin)) if objective == "reg:logistic" else margin
 
 
 def task_of(booster: Any) -> Task | None:  # noqa: ANN401
