@@ -1,8 +1,9 @@
 """Training and validation data as an estimator sees them, and which samples of them are scored."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ __all__ = [
     "FitData",
     "Part",
     "class_counts",
+    "despite_validation",
     "few",
     "leave_out_missing",
     "leave_out_unseen",
@@ -33,6 +35,7 @@ MAX_TRAIN_ROWS = 2_000
 """Training samples that are scored by default, the same ones at every step."""
 
 _log = logging.getLogger("lossacc_mlflow")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,35 @@ class Part:
     scorer: Scorer
     note: str = ""
 
+    def scores(self, answer: Any) -> dict[str, float]:  # noqa: ANN401  (`Answer` of classifiers, an array of regressors)
+        """Score what a model answers to these samples, by our keys."""
+        return {f"{self.prefix}_{name}": value for name, value in self.scorer.score(answer).items()}
+
+
+def despite_validation(make: Callable[[FitData], _Made], data: FitData) -> tuple[_Made, FitData, Exception | None]:
+    """Make something of data; where that fails, of the training data alone.
+
+    Returns
+    -------
+    made : object
+    data : FitData
+        Of which it was made.
+    error : Exception or None
+        Why it could not be made with the validation data.
+
+    Raises
+    ------
+    Exception
+        What it raised, where it is not the validation data's fault.
+    """
+    try:
+        return make(data), data, None
+    except Exception as error:
+        if not data.has_validation:
+            raise
+        bare = data.without_validation()
+        return make(bare), bare, error
+
 
 def leave_out_unseen(data: FitData, classes: NDArray[Any] | None = None) -> FitData:
     """Leave out validation samples of classes that are not in the training data; one warning says how many.
@@ -96,13 +128,7 @@ def leave_out_unseen(data: FitData, classes: NDArray[Any] | None = None) -> FitD
     """
     if not data.has_validation:
         return data
-    y_val = one_column(data.y_val, "y_val")
-    known = np.isin(y_val, one_column(data.y, "y") if classes is None else classes)
-    if known.all():
-        return data
-    unseen = np.unique(y_val[~known])
-    _log.warning("lossacc: %s", _unseen_note(known, unseen))
-    return _keep_validation(data, y_val, known)
+    return _leave_out(data, one_column(data.y, "y") if classes is None else classes)
 
 
 def leave_out_missing(data: FitData) -> FitData:
@@ -120,14 +146,7 @@ def leave_out_missing(data: FitData) -> FitData:
     FitData
         The same one where nothing is left out; without validation data where nothing is left.
     """
-    if not data.has_validation:
-        return data
-    y_val = numbers_of(data.y_val, "y_val")
-    known = np.isfinite(y_val)
-    if known.all():
-        return data
-    _log.warning("lossacc: %s", _missing_note(known))
-    return _keep_validation(data, y_val, known)
+    return _leave_out(data, None) if data.has_validation else data
 
 
 def parts_of(estimator: Any, data: FitData, *, max_train_rows: int | None = MAX_TRAIN_ROWS) -> list[Part]:  # noqa: ANN401
@@ -165,15 +184,8 @@ def parts_of(estimator: Any, data: FitData, *, max_train_rows: int | None = MAX_
         note = f"Train scores are those of {len(rows):,} of {n_labelled:,} training samples."
     parts = [_part("train", data.X, y, weight, rows, classes, note)]
     if data.has_validation:
-        y_val = one_column(data.y_val, "y_val")
-        if classes is None:
-            y_val = numbers_of(y_val, "y_val")
-            known = np.isfinite(y_val)
-        else:
-            known = np.isin(y_val, classes)
-        rows, note = np.flatnonzero(known), ""
-        if not known.all():
-            note = _missing_note(known) if classes is None else _unseen_note(known, np.unique(y_val[~known]))
+        y_val, known, note = _scorable(data.y_val, classes)
+        rows = np.flatnonzero(known)
         if len(rows):
             parts.append(_part("val", data.X_val, y_val, None, rows, classes, note))
     return parts
@@ -243,26 +255,32 @@ def few(labels: NDArray[Any]) -> str:
     return shown if len(labels) <= 5 else f"{shown}, ... ({len(labels)} in all)"
 
 
-def _keep_validation(data: FitData, y_val: NDArray[Any], kept: NDArray[np.bool_]) -> FitData:
-    if not kept.any():
-        return data.without_validation()
-    rows = np.flatnonzero(kept)
-    return replace(data, X_val=take(data.X_val, rows), y_val=y_val[rows])
+def _leave_out(data: FitData, classes: NDArray[Any] | None) -> FitData:
+    """Leave out validation samples that cannot be scored, and say so."""
+    y_val, known, note = _scorable(data.y_val, classes)
+    if not note:
+        return data
+    _log.warning("lossacc: %s", note)
+    rows = np.flatnonzero(known)
+    return replace(data, X_val=take(data.X_val, rows), y_val=y_val[rows]) if len(rows) else data.without_validation()
 
 
-def _missing_note(known: NDArray[np.bool_]) -> str:
-    return (
-        f"{np.count_nonzero(~known):,} of {len(known):,} validation samples have no target (NaN or infinite) and are "
-        "left out of the validation scores."
-    )
-
-
-def _unseen_note(known: NDArray[np.bool_], unseen: NDArray[Any]) -> str:
-    return (
-        f"{np.count_nonzero(~known):,} of {len(known):,} validation samples have classes that are not in the training "
-        f"data ({few(unseen)}) and are left out of the validation scores: the model cannot answer with these classes, "
-        f"so that its accuracy on all of them is at most {known.mean():.1%}."
-    )
+def _scorable(y: Any, classes: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[np.bool_], str]:  # noqa: ANN401
+    """Return validation targets, which of them can be scored, and what is to be said of the others."""
+    target = numbers_of(y, "y_val") if classes is None else one_column(y, "y_val")
+    known = np.isfinite(target) if classes is None else np.isin(target, classes)
+    if known.all():
+        return target, known, ""
+    note = f"{np.count_nonzero(~known):,} of {len(known):,} validation samples have "
+    if classes is None:
+        note += "no target (NaN or infinite) and are left out of the validation scores."
+    else:
+        note += (
+            f"classes that are not in the training data ({few(np.unique(target[~known]))}) and are left out of the "
+            "validation scores: the model cannot answer with these classes, so that its accuracy on all of them is at "
+            f"most {known.mean():.1%}."
+        )
+    return target, known, note
 
 
 def _part(

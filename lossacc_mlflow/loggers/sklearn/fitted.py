@@ -18,7 +18,7 @@ from lossacc_mlflow.loggers.sklearn.recipes import curves_after, recipe_for
 from lossacc_mlflow.loggers.sklearn.steps import MAX_STEPS
 from lossacc_mlflow.loggers.sklearn.training_curves import TrainingCurves
 
-__all__ = ["boosting_library", "log_curves"]
+__all__ = ["boosted_curves", "is_boosted_elsewhere", "log_curves"]
 
 
 def log_curves(
@@ -93,10 +93,9 @@ def log_curves(
     if run_id is None and mlflow.active_run() is None:
         raise InputError("no run is active: call this inside 'with mlflow.start_run():', or pass run_id.")
     final, data = _as_the_final_step_sees(model, FitData(X, y, X_val, y_val, sample_weight))
-    library = boosting_library(final)
-    if library is not None:
-        scorer = import_module(f"lossacc_mlflow.loggers.{library}")
-        curves: TrainingCurves | None = scorer.curves_of_model(final, data.X, data.y, data.X_val, data.y_val)
+    curves: TrainingCurves | None
+    if is_boosted_elsewhere(final):
+        curves = boosted_curves(final, data)
     else:
         _check(final)
         data = leave_out_unseen(data) if is_classifier(final) else data
@@ -155,13 +154,35 @@ def _check(model: Any) -> None:  # noqa: ANN401
         raise InputError(f"{type(model).__name__} is not fitted: fit it first.") from error
 
 
-def boosting_library(model: Any) -> str | None:  # noqa: ANN401
-    """Name the library of a boosted model that is not scikit-learn's, which knows its curves.
+def is_boosted_elsewhere(model: Any) -> bool:  # noqa: ANN401
+    """Whether a model is one of XGBoost's or LightGBM's, whose own loggers know its curves.
 
     Parameters
     ----------
     model : estimator
     """
+    return _boosting_library(model) is not None
+
+
+def boosted_curves(model: Any, data: FitData) -> TrainingCurves:  # noqa: ANN401
+    """Return the curves of a fitted model for which `is_boosted_elsewhere` holds.
+
+    Parameters
+    ----------
+    model : estimator
+    data : FitData
+
+    Raises
+    ------
+    InputError
+        As ``curves_of_model`` of its logger.
+    """
+    scorer = import_module(f"lossacc_mlflow.loggers.{_boosting_library(model)}")
+    curves: TrainingCurves = scorer.curves_of_model(model, data.X, data.y, data.X_val, data.y_val)
+    return curves
+
+
+def _boosting_library(model: Any) -> str | None:  # noqa: ANN401
     roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
     return next((root for root in roots if root in {"xgboost", "lightgbm"}), None)
 

@@ -9,6 +9,7 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import mlflow
@@ -20,7 +21,14 @@ from sklearn.base import is_classifier
 
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
-from lossacc_mlflow.loggers.sklearn.data import FitData, Part, leave_out_missing, leave_out_unseen, parts_of
+from lossacc_mlflow.loggers.sklearn.data import (
+    FitData,
+    Part,
+    despite_validation,
+    leave_out_missing,
+    leave_out_unseen,
+    parts_of,
+)
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
 from lossacc_mlflow.loggers.sklearn.model_log import log_validation_predictions
 from lossacc_mlflow.loggers.sklearn.quiet import without_traces
@@ -130,15 +138,11 @@ class _Loop:
 
     def _score(self, estimator: Any, data: FitData, training: TrainingLog) -> None:  # noqa: ANN401
         with without_traces(estimator), np.errstate(all="ignore"):
-            try:
-                parts, scores = _scores_of(estimator, data)
-            except Exception:
-                if not data.has_validation:
-                    raise
-                parts, scores = _scores_of(estimator, data.without_validation())
-                self._has_bad_validation = True
-                with shielded(f"validation curves of {self.name}", self.run_id, tag=training.set_tags):
-                    raise
+            (parts, scores), _, error = despite_validation(partial(_scores_of, estimator), data)
+        if error is not None:
+            self._has_bad_validation = True
+            with shielded(f"validation curves of {self.name}", self.run_id, tag=training.set_tags):
+                raise error
         if not self._scored_step:
             notes = [_TRAIN_NOTE, *(part.note for part in parts if part.note)]
             training.set_tags({NOTE_TAG: " ".join(notes)})
@@ -179,12 +183,7 @@ def _open(estimator: Any, options: Options) -> _Loop | None:  # noqa: ANN401
 
 def _scores_of(estimator: Any, data: FitData) -> tuple[list[Part], dict[str, float]]:  # noqa: ANN401
     parts = parts_of(estimator, data)
-    scores = {
-        f"{part.prefix}_{name}": value
-        for part in parts
-        for name, value in part.scorer.score(answer_of(estimator, part.X)).items()
-    }
-    return parts, scores
+    return parts, {k: v for part in parts for k, v in part.scores(answer_of(estimator, part.X)).items()}
 
 
 def _end_all() -> None:

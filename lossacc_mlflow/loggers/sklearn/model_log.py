@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from sklearn.base import is_classifier
 from lossacc_mlflow.loggers.base import run_tags
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
-from lossacc_mlflow.loggers.sklearn.data import FitData, Part, parts_of
-from lossacc_mlflow.loggers.sklearn.fitted import boosting_library
+from lossacc_mlflow.loggers.sklearn.data import FitData, Part, despite_validation, parts_of
+from lossacc_mlflow.loggers.sklearn.fitted import boosted_curves, is_boosted_elsewhere
 from lossacc_mlflow.loggers.sklearn.fitting import Fitting
 from lossacc_mlflow.loggers.sklearn.kinds import recipe_for
 from lossacc_mlflow.loggers.sklearn.recipes import curves_after
@@ -74,28 +74,19 @@ def _curves_and_data(
     fitting: Fitting, data: FitData, options: Options, run_id: str
 ) -> tuple[TrainingCurves | None, FitData]:
     """Make the curves, of the training data alone where the validation data are at fault; and say of which data."""
-    curves = None
+    curves, error = None, None
     with shielded(f"curves of {fitting.name}", run_id):
-        try:
-            curves = _curves_of(fitting, data, options)
-        except Exception:
-            if not data.has_validation:
-                raise
-            bare = data.without_validation()
-            curves = _curves_of(fitting, bare, options)
-            data = bare
-            with shielded(f"validation curves of {fitting.name}", run_id):
-                raise
+        curves, data, error = despite_validation(partial(_curves_of, fitting, options), data)
+    if error is not None:
+        with shielded(f"validation curves of {fitting.name}", run_id):
+            raise error
     return curves, data
 
 
-def _curves_of(fitting: Fitting, data: FitData, options: Options) -> TrainingCurves | None:
-    library = boosting_library(fitting.model)
-    if library is None:
-        return curves_after(fitting.model, data, watched=fitting.watched, by_sample_size=options.by_sample_size)
-    scorer = import_module(f"lossacc_mlflow.loggers.{library}")
-    curves: TrainingCurves = scorer.curves_of_model(fitting.model, data.X, data.y, data.X_val, data.y_val)
-    return curves
+def _curves_of(fitting: Fitting, options: Options, data: FitData) -> TrainingCurves | None:
+    if is_boosted_elsewhere(fitting.model):
+        return boosted_curves(fitting.model, data)
+    return curves_after(fitting.model, data, watched=fitting.watched, by_sample_size=options.by_sample_size)
 
 
 def facts_of(model: Any, data: FitData, loss: str | None) -> tuple[dict[str, Any], dict[str, str]]:  # noqa: ANN401
@@ -161,7 +152,7 @@ def _log_final_scores(
 
 
 def _log_scores(part: Part, answer: Any, training: TrainingLog) -> None:  # noqa: ANN401
-    training.log(1, {f"{part.prefix}_{name}": value for name, value in part.scorer.score(answer).items()})
+    training.log(1, part.scores(answer))
 
 
 def log_validation_predictions(model: Any, data: FitData, training: TrainingLog) -> Any:  # noqa: ANN401

@@ -24,13 +24,7 @@ class ScoredSteps:
     def add(self, step: int, answer_to: Callable[[Part], Any]) -> None:
         """Score what the model answers to the samples of each split."""
         with np.errstate(all="ignore"):  # a diverged model overflows, which is what the curve is to show
-            self.rows.append(
-                {
-                    f"{part.prefix}_{name}": value
-                    for part in self.parts
-                    for name, value in part.scorer.score(answer_to(part)).items()
-                }
-            )
+            self.rows.append({k: v for part in self.parts for k, v in part.scores(answer_to(part)).items()})
         self.steps.append(step)
 
     def curves(self, recipe: Recipe, *notes: str, suffix: str = "", kept_step: int | None = None) -> TrainingCurves:

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, Part, few, parts_of
+from lossacc_mlflow.loggers.sklearn.data import MAX_TRAIN_ROWS, FitData, Part, despite_validation, few, parts_of
 from lossacc_mlflow.loggers.sklearn.kinds import Recipe, final_estimator, recipe_for
 from lossacc_mlflow.loggers.sklearn.scored import ScoredSteps
 from lossacc_mlflow.loggers.sklearn.scores import Answer, answer_of, of_margin, of_proba
@@ -120,21 +120,14 @@ class _Eyes:
         if self.scored is not None:
             self.scored.add(step, lambda part: answer(model, part.X))
             return
-        try:
-            scored = self._first(step, model, answer)
-        except Exception as error:
-            if not self.data.has_validation:
-                raise
-            self.data = self.data.without_validation()
-            scored = self._first(step, model, answer)
-            self.watched.validation_error = error
-        self.scored = scored
 
-    def _first(self, step: int, model: Any, answer: Callable[[Any, Any], Any]) -> ScoredSteps:  # noqa: ANN401
-        parts = parts_of(self.estimator, self.data, max_train_rows=self.max_train_rows)
-        scored = ScoredSteps([replace(part, X=_plain(part, self.estimator)) for part in parts])
-        scored.add(step, lambda part: answer(model, part.X))
-        return scored
+        def first(data: FitData) -> ScoredSteps:
+            parts = parts_of(self.estimator, data, max_train_rows=self.max_train_rows)
+            scored = ScoredSteps([replace(part, X=_plain(part, self.estimator)) for part in parts])
+            scored.add(step, lambda part: answer(model, part.X))
+            return scored
+
+        self.scored, self.data, self.watched.validation_error = despite_validation(first, self.data)
 
     def finish(self, recipe: Recipe, *, is_fitted: bool) -> None:
         if self.scored is None or self.watched.error is not None:
