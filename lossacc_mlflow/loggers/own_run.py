@@ -1,13 +1,14 @@
 """The run that a training is logged to: the active one, or one of our own, which we end."""
 
 import logging
+from collections.abc import Mapping
 
 import mlflow
 from mlflow.tracking.fluent import _active_run_stack
 
 from lossacc_mlflow import store
 
-__all__ = ["end_own_run", "end_status", "find_run"]
+__all__ = ["end_own_run", "end_status", "find_run", "start_own_run"]
 
 _log = logging.getLogger("lossacc_mlflow")
 
@@ -18,13 +19,28 @@ def find_run() -> tuple[str, bool]:
     Raises
     ------
     StoreError
-        If the server does not answer; MLflow would try for minutes.
+        As `start_own_run`.
     """
     active = mlflow.active_run()
     if active is not None:
         return str(active.info.run_id), False
+    return start_own_run(), True
+
+
+def start_own_run(tags: Mapping[str, str] | None = None) -> str:
+    """Start a run, which becomes the active one, and return its id.
+
+    Parameters
+    ----------
+    tags : mapping of str to str, optional
+
+    Raises
+    ------
+    StoreError
+        If the server does not answer; MLflow would try for minutes.
+    """
     store.check_server()
-    return str(mlflow.start_run().info.run_id), True
+    return str(mlflow.start_run(tags=None if tags is None else dict(tags)).info.run_id)
 
 
 def end_status(error: BaseException | None) -> str:

@@ -19,6 +19,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.tracking.fluent import _get_experiment_id
 from sklearn.base import is_classifier
 
+from lossacc_mlflow import store
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.sklearn.data import (
@@ -59,7 +60,13 @@ def log_partial_fit(estimator: Any, given: Mapping[str, Any], options: Options) 
     """
     loop = _LOOPS.get(id(estimator))
     if loop is None or loop.is_closed or loop.estimator() is not estimator:
-        loop = _open(estimator, options)
+        if estimator in _WITHOUT_RUN:
+            return
+        try:
+            loop = _open(estimator, options)
+        except Exception:
+            _WITHOUT_RUN.add(estimator)  # so that not every step waits for a server that is away
+            raise
         if loop is None:
             return
         _LOOPS[id(estimator)] = loop
@@ -165,6 +172,8 @@ class _Loop:
 _LOOPS: dict[int, _Loop] = {}
 """By the identity of the estimator."""
 _OWN_RUNS: "weakref.WeakSet[_Loop]" = weakref.WeakSet()
+_WITHOUT_RUN: "weakref.WeakSet[Any]" = weakref.WeakSet()
+"""Estimators for whose loop no run could be opened."""
 
 
 def _open(estimator: Any, options: Options) -> _Loop | None:  # noqa: ANN401
@@ -173,6 +182,7 @@ def _open(estimator: Any, options: Options) -> _Loop | None:  # noqa: ANN401
     if active is not None:
         run_id = str(active.info.run_id)
         return _Loop(lambda: estimator, options, run_id) if claim(run_id, estimator) else None
+    store.check_server()  # MLflow would try for minutes
     tags = resolve_tags(estimator_tags(estimator))
     run_id = str(MlflowClient().create_run(_get_experiment_id(), tags=tags).info.run_id)
     loop = _Loop(weakref.ref(estimator), options, run_id)

@@ -11,6 +11,7 @@ from typing import Any
 import mlflow
 from mlflow.utils.autologging_utils import autologging_is_disabled
 
+from lossacc_mlflow.loggers.own_run import end_status, start_own_run
 from lossacc_mlflow.loggers.shield import shielded
 
 __all__ = ["claim", "estimator_tags", "mlflow_opens_one", "own_run", "release"]
@@ -97,19 +98,18 @@ def own_run(estimator: Any) -> Iterator[str | None]:  # noqa: ANN401
     name = type(estimator).__name__
     run_id = None
     with shielded(f"run of {name}"):
-        run_id = str(mlflow.start_run(tags=estimator_tags(estimator)).info.run_id)
-    status = "FAILED"
+        run_id = start_own_run(estimator_tags(estimator))
+    raised: BaseException | None = None
     try:
         yield run_id
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
+    except BaseException as error:
+        raised = error
         raise
     finally:
         active = mlflow.active_run()
         if run_id is not None and active is not None and active.info.run_id == run_id:
             with shielded(f"end of the run of {name}"):
-                mlflow.end_run(status)
+                mlflow.end_run(end_status(raised))
 
 
 def estimator_tags(estimator: Any) -> dict[str, str]:  # noqa: ANN401

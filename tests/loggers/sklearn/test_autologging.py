@@ -541,3 +541,13 @@ def test_the_example_of_the_docs_runs(on: Tracking) -> None:
     run = only_run(on)
     assert len(run.curves["val_loss"][0]) == 30
     assert run.tags["lossacc.status"] == "ok"
+
+
+def test_without_a_server_a_fit_goes_on_after_one_warning(
+    on: Tracking, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    X, y, *_ = digits()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert boosting().fit(X, y).n_estimators_ == 5
+    assert ["no tracking server answers" in record.message for record in caplog.records] == [True]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", on.uri)

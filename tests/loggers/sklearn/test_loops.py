@@ -139,3 +139,19 @@ def test_validation_data_at_fault_cost_a_loop_its_validation_curves_alone(
     assert "val_loss" not in run.curves
     (message,) = [r.getMessage() for r in caplog.records if r.name == "lossacc_mlflow"]
     assert "3 features" in message
+
+
+def test_without_a_server_a_loop_goes_on_after_one_warning(
+    on: Tracking, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    X, y, *_ = digits()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    model, alone = _sgd(), _sgd()
+    for _ in range(5):
+        model.partial_fit(X, y, classes=np.arange(4))
+    assert ["no tracking server answers" in record.message for record in caplog.records] == [True]
+    lossacc_mlflow.autolog(disable=True)
+    for _ in range(5):
+        alone.partial_fit(X, y, classes=np.arange(4))
+    np.testing.assert_array_equal(model.coef_, alone.coef_)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", on.uri)
