@@ -46,25 +46,17 @@ def judged_predictions(
     With `release`, a `PredictionBuffer` is empty afterwards: so its rows are not in memory twice.
     """
     at = _checked_step(step)
-    if y_proba is None and isinstance(y_true, PredictionBuffer):
-        summary, samples = _judge_buffer(y_true, split, labels, sample_id, label_issues, at, release=release)
-    elif y_proba is None:
+    looks = label_issues or (label_issues is None and split != "train" and at is None)
+    if y_proba is not None:
+        given = (y_true, y_proba, sample_weight)
+        summary, samples = _judge_arrays(*given, split=split, labels=labels, sample_id=sample_id, looks=looks)
+    elif isinstance(y_true, PredictionBuffer):
+        summary, samples = _judge_buffer(y_true, split, labels, sample_id, looks=looks, release=release)
+    else:
         if sample_weight is not None:
             raise InputError("the weights of blocks belong into the blocks: (y_true, y_proba, sample_weight).")
         with gathered(y_true) as buffer:
-            summary, samples = _judge_buffer(buffer, split, labels, sample_id, label_issues, at, release=True)
-    else:
-        predictions = make_predictions(
-            y_true,  # type: ignore[arg-type]  # no blocks beside y_proba
-            y_proba,
-            split=split,
-            labels=labels,
-            sample_id=sample_id,
-            sample_weight=sample_weight,
-        )
-        summary, samples = judge_predictions(predictions)
-        if label_issues or (label_issues is None and split != "train" and at is None):
-            summary, samples = mark_label_issues(predictions, summary, samples)
+            summary, samples = _judge_buffer(buffer, split, labels, sample_id, looks=looks, release=True)
     return _with_tags(summary, samples, at, has_ids=sample_id is not None)
 
 
@@ -118,25 +110,37 @@ def gathered(blocks: Any) -> PredictionBuffer:  # noqa: ANN401  (what somebody g
     return buffer
 
 
+def _judge_arrays(
+    y_true: Any,  # noqa: ANN401
+    y_proba: ArrayLike,
+    sample_weight: ArrayLike | None,
+    *,
+    split: Split,
+    labels: Sequence[object] | None,
+    sample_id: Sequence[object] | None,
+    looks: bool,
+) -> tuple[PredictionSummary, SamplePredictions]:
+    """Judge what is in memory, and look for wrong labels if `looks`."""
+    predictions = make_predictions(
+        y_true, y_proba, split=split, labels=labels, sample_id=sample_id, sample_weight=sample_weight
+    )
+    summary, samples = judge_predictions(predictions)
+    return mark_label_issues(predictions, summary, samples) if looks else (summary, samples)
+
+
 def _judge_buffer(
     buffer: PredictionBuffer,
     split: Split,
     labels: Sequence[object] | None,
     sample_id: Sequence[object] | None,
-    label_issues: bool | None,
-    step: int | None,
     *,
+    looks: bool,
     release: bool,
 ) -> tuple[PredictionSummary, SamplePredictions]:
     """Judge what was gathered: in one piece where it is in memory, else block by block."""
-    looks = label_issues or (label_issues is None and split != "train" and step is None)
     if not buffer.is_spooled:
-        y_true, y_proba, weight = buffer.arrays(release=release)
-        predictions = make_predictions(
-            y_true, y_proba, split=split, labels=labels, sample_id=sample_id, sample_weight=weight
-        )
-        summary, samples = judge_predictions(predictions)
-        return mark_label_issues(predictions, summary, samples) if looks else (summary, samples)
+        rows = buffer.arrays(release=release)
+        return _judge_arrays(*rows, split=split, labels=labels, sample_id=sample_id, looks=looks)
     summary, samples = judge_prediction_blocks(buffer, split=split, labels=labels, sample_id=sample_id)
     if looks:
         summary = replace(summary, notes=(*summary.notes, _NOT_IN_MEMORY))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
@@ -92,11 +93,13 @@ def before_run_ends(callback: Callable[[str], None]) -> Iterator[None]:
 
 
 def _watch() -> None:
-    hooks.attach(MlflowClient, "set_terminated", _set_terminated)
-    hooks.attach(MlflowClient, "update_run", _update_run)
+    # What each of the two does where it is not told a status.
+    for name, default in (("set_terminated", "FINISHED"), ("update_run", "")):
+        hooks.attach(MlflowClient, name, partial(_around_end, default))
 
 
-def _set_terminated(
+def _around_end(
+    default: str,
     below: Any,  # noqa: ANN401  (the method as it was)
     client: MlflowClient,
     run_id: str,
@@ -104,21 +107,7 @@ def _set_terminated(
     *args: Any,  # noqa: ANN401
     **kwargs: Any,  # noqa: ANN401
 ) -> None:
-    ending = status or "FINISHED"
-    _before(run_id, ending)
-    below(client, run_id, status, *args, **kwargs)
-    _after(client, run_id, ending)
-
-
-def _update_run(
-    below: Any,  # noqa: ANN401  (the method as it was)
-    client: MlflowClient,
-    run_id: str,
-    status: str | None = None,
-    *args: Any,  # noqa: ANN401
-    **kwargs: Any,  # noqa: ANN401
-) -> None:
-    ending = status or ""
+    ending = status or default
     _before(run_id, ending)
     below(client, run_id, status, *args, **kwargs)
     _after(client, run_id, ending)

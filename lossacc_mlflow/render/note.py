@@ -5,7 +5,14 @@ from urllib.parse import quote
 
 from lossacc_mlflow.records import Comparison, Diagnosis, Finding
 from lossacc_mlflow.render.format import one_line, shorten
-from lossacc_mlflow.render.rows import comparison_rows, flagged_first, lacks_information, seen_keys, since, stopped
+from lossacc_mlflow.render.rows import (
+    comparison_rows,
+    flagged_first,
+    full_headline,
+    lacks_information,
+    seen_keys,
+    since,
+)
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
 
 __all__ = ["NOTE_LIMIT", "markdown_text", "render_comparison_note", "render_note"]
@@ -38,7 +45,7 @@ def render_note(diagnosis: Diagnosis, *, picture: str | None, limit: int = NOTE_
     first = f"**{verdict.label}**"
     if diagnosis.discrepancy not in {"none", diagnosis.verdict}:
         first += f" · loss against accuracy: **{discrepancy.label.lower()}**"
-    headline = " ".join(filter(None, (diagnosis.headline or verdict.meaning, stopped(diagnosis))))
+    headline = full_headline(diagnosis, verdict.meaning)
     parts = [first, markdown_text(headline, 800)]
     if picture is not None:
         parts.append(_image(_picture_words(diagnosis), picture, diagnosis.run_id))

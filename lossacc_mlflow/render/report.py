@@ -14,9 +14,9 @@ from lossacc_mlflow.render.rows import (
     SPLITS,
     curve_rows,
     flagged_first,
+    full_headline,
     lacks_information,
     seen_keys,
-    stopped,
 )
 from lossacc_mlflow.render.sheets import suspected_labels, worst_predictions
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
@@ -60,7 +60,7 @@ def render_report(diagnosis: Diagnosis, pictures: Mapping[str, bytes], *, versio
         "run_id": shorten(diagnosis.run_id),
         "verdict": VERDICTS[diagnosis.verdict],
         "discrepancy": DISCREPANCIES[diagnosis.discrepancy],
-        "headline": " ".join(filter(None, (diagnosis.headline, stopped(diagnosis)))),
+        "headline": full_headline(diagnosis),
         "figures": _key_figures(diagnosis),
         "cards": cards(diagnosis.findings, diagnosis.curves),
         "counts": count_outcomes(diagnosis.findings),

@@ -25,13 +25,13 @@ __all__ = [
     "comparison_rows",
     "curve_rows",
     "flagged_first",
+    "full_headline",
     "group_rows",
     "lacks_information",
     "pair_tests",
     "render_table",
     "seen_keys",
     "since",
-    "stopped",
 ]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -121,7 +121,12 @@ def since(finding: Finding, curves: Sequence[CurveSummary] = ()) -> str:
     return start if low == high else f"{start} (between {low:,} and {high:,})"
 
 
-def stopped(diagnosis: Diagnosis) -> str:
+def full_headline(diagnosis: Diagnosis, default: str = "") -> str:
+    """Say the headline of a run, or `default` where it has none, and that its training was stopped if it was."""
+    return " ".join(filter(None, (diagnosis.headline or default, _stopped(diagnosis))))
+
+
+def _stopped(diagnosis: Diagnosis) -> str:
     """Write in one sentence that a logger of ours stopped the training, and whose weights it kept; else nothing.
 
     The tags that say so are untrusted: what is no verdict and no number is left out.

@@ -11,10 +11,10 @@ from lossacc_mlflow.render.rows import (
     comparison_rows,
     curve_rows,
     flagged_first,
+    full_headline,
     lacks_information,
     seen_keys,
     since,
-    stopped,
 )
 from lossacc_mlflow.render.terminal import finding_lines, indented, labelled, pair_lines, paragraph, table_lines
 from lossacc_mlflow.render.words import DISCREPANCIES, KEY_ADVICE, VERDICTS
@@ -42,7 +42,7 @@ def render_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     lines = [f"{name} (run {shorten(diagnosis.run_id)})" if name else f"run {shorten(diagnosis.run_id)}"]
     lines += labelled("verdict", f"{verdict.label}. {verdict.meaning}", width)
     lines += labelled("loss vs accuracy", f"{discrepancy.label}. {discrepancy.meaning}", width)
-    lines += paragraph(" ".join(filter(None, (diagnosis.headline, stopped(diagnosis)))), width)
+    lines += paragraph(full_headline(diagnosis), width)
     lines += _curve_table(diagnosis)
     lines += _prediction_lines(diagnosis, width)
     for finding in flagged_first(diagnosis.findings):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from lossacc_mlflow.errors import StoreError
@@ -13,8 +12,8 @@ from lossacc_mlflow.store.connection import Connection, connect, translated
 from lossacc_mlflow.store.keeping import JudgedPredictions, keep
 from lossacc_mlflow.store.logged import CURVES_TAG, StepRange, decide_keys
 from lossacc_mlflow.store.points import Points, write_points
-from lossacc_mlflow.store.tags import MAX_TAG_LENGTH
 from lossacc_mlflow.store.unsent import Entry, RunTags
+from lossacc_mlflow.store.writing import tag_entities
 from lossacc_mlflow.wording import quote
 
 __all__ = ["RunWriter"]
@@ -120,8 +119,7 @@ class RunWriter:
 
     def _write_tags(self, connection: Connection, tags: Mapping[str, str]) -> None:
         with translated(connection.uri, f"tags of run {self._run_id!r} cannot be written"):
-            made = [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in tags.items()]
-            connection.client.log_batch(self._run_id, tags=made, synchronous=True)
+            connection.client.log_batch(self._run_id, tags=tag_entities(tags), synchronous=True)
 
     def _write_predictions(self, judged: JudgedPredictions) -> bool:
         try:

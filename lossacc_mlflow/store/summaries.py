@@ -12,10 +12,11 @@ import numpy as np
 from lossacc_mlflow.errors import PredictionsError
 from lossacc_mlflow.records import PredictionSummary, RegressionSummary
 
-__all__ = ["decode_regression_summary", "decode_summary", "encode_summary", "one_line"]
+__all__ = ["NON_FINITE", "decode_regression_summary", "decode_summary", "encode_summary", "one_line"]
 
 _Record = TypeVar("_Record")
-_NON_FINITE = {"nan": nan, "inf": inf, "-inf": -inf}
+NON_FINITE = {"nan": nan, "inf": inf, "-inf": -inf}
+"""Numbers that JSON has not, by the texts that stand for them."""
 
 
 def encode_summary(summary: PredictionSummary | RegressionSummary) -> bytes:
@@ -151,7 +152,7 @@ def _list(values: Any, kind: Any) -> list[Any]:  # noqa: ANN401
 
 def _float(value: Any) -> float:  # noqa: ANN401
     if isinstance(value, str):
-        return _NON_FINITE[value]
+        return NON_FINITE[value]
     if type(value) not in (int, float):
         raise TypeError(f"{value!r} is not a number")
     return float(value)

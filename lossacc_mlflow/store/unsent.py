@@ -10,7 +10,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, cast, get_args
 
@@ -24,7 +24,13 @@ from lossacc_mlflow.store.codec import (
 )
 from lossacc_mlflow.store.keeping import JudgedPredictions
 from lossacc_mlflow.store.points import PointBuffer, Points
-from lossacc_mlflow.store.summaries import decode_regression_summary, decode_summary, encode_summary, one_line
+from lossacc_mlflow.store.summaries import (
+    NON_FINITE,
+    decode_regression_summary,
+    decode_summary,
+    encode_summary,
+    one_line,
+)
 
 __all__ = [
     "END_STATUSES",
@@ -54,7 +60,6 @@ _MAX_LINE = 1 << 29  # bytes; the largest are the predictions of millions of sam
 _MAX_TEXT = 10_000
 _MAX_TAGS = 1_000
 _RUN_ID = re.compile(r"\w{1,64}", re.ASCII)
-_NON_FINITE = {"nan": nan, "inf": inf, "-inf": -inf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,7 @@ def _read_points(plain: Mapping[str, Any]) -> Points:
 
 def _number(value: object) -> float:
     if isinstance(value, str):
-        return _NON_FINITE[value]
+        return NON_FINITE[value]
     if type(value) not in {int, float}:
         raise ValueError(f"{value!r:.40} is no number")
     return float(cast("float", value))

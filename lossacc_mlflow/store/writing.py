@@ -23,6 +23,7 @@ __all__ = [
     "comparison_run_id",
     "log_points",
     "set_tags",
+    "tag_entities",
     "write_update",
 ]
 
@@ -69,7 +70,7 @@ def write_update(run: RunData, update: RunUpdate, *, tracking_uri: str | None = 
         for key in emptied:
             connection.client.delete_tag(run.run_id, key)
         if metrics or tags:
-            connection.client.log_batch(run.run_id, metrics=metrics, tags=_run_tags(tags), synchronous=True)
+            connection.client.log_batch(run.run_id, metrics=metrics, tags=tag_entities(tags), synchronous=True)
     return bool(has_new_files or metrics or changed)
 
 
@@ -167,7 +168,7 @@ def set_tags(run_id: str, tags: Mapping[str, str], *, tracking_uri: str | None =
     """
     connection = connect(tracking_uri)
     with translated(connection.uri, f"tags of run {run_id!r} cannot be written", unknown=f"there is no run {run_id!r}"):
-        connection.client.log_batch(run_id, tags=_run_tags(tags), synchronous=True)
+        connection.client.log_batch(run_id, tags=tag_entities(tags), synchronous=True)
 
 
 def log_points(
@@ -211,7 +212,8 @@ def _wanted_tags(current: Mapping[str, str], update: RunUpdate) -> dict[str, str
     return shared | {key: value[:MAX_TAG_LENGTH] for key, value in update.tags.items()}
 
 
-def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+def tag_entities(tags: Mapping[str, str]) -> list[RunTag]:
+    """Return tags as MLflow wants them, cut at what it keeps."""
     return [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in tags.items()]
 
 
