@@ -20,8 +20,8 @@ from benchmarks.logged_nets import KERAS_TRAINING, TORCH_TRAINING, load_images, 
 from benchmarks.logged_points import by_log_metric, by_log_metrics, by_training_log, load_points, train_long
 from benchmarks.page import machine, publish, versions
 from benchmarks.processes import Cost, Job, measure, measure_side_by_side
-from benchmarks.stores import serve
-from benchmarks.tables import table
+from benchmarks.stores import serve, use_database
+from benchmarks.tables import duration, table
 
 __all__ = ["PARTS", "Plan", "main"]
 
@@ -63,7 +63,7 @@ def measure_net(plan: Plan, title: str, train: Callable[..., Mapping[str, float]
     _agree(plain, ours)
     paired = [b / a - 1 for a, b in zip(plain.seconds, ours.seconds, strict=True)]
     rows = [
-        [name, _seconds(cost.median), f"{_seconds(min(cost.seconds))} to {_seconds(max(cost.seconds))}", _mb(cost)]
+        [name, duration(cost.median), f"{duration(min(cost.seconds))} to {duration(max(cost.seconds))}", _mb(cost)]
         for name, cost in costs.items()
     ]
     noise = max(plain.seconds) / min(plain.seconds) - 1
@@ -76,7 +76,7 @@ def measure_net(plan: Plan, title: str, train: Callable[..., Mapping[str, float]
     header = ["", "median time", "fastest to slowest", "peak memory beyond the start"]
     found = median(paired)
     goal = Goal(f"{title}: overhead", "at most 3 %", f"{found:+.1%}", found <= 0.03)
-    long_enough = Goal(f"{title}: length", "at least 30 s", _seconds(plain.median), plain.median >= 30)
+    long_enough = Goal(f"{title}: length", "at least 30 s", duration(plain.median), plain.median >= 30)
     return Part(title, (table(header, rows), text), (goal, long_enough))
 
 
@@ -103,8 +103,8 @@ def measure_fits(plan: Plan) -> Part:
     for name in (*FITS, "all six"):
         plain, theirs, both, all_of_it = (times[side][name] for side in sides)
         share = (both - theirs) / (theirs - plain)
-        added = [_seconds(theirs - plain), _seconds(both - theirs), f"{share:.0%}", _seconds(all_of_it - both)]
-        rows.append([f"`{name}`" if name in FITS else name, _seconds(plain), *added])
+        added = [duration(theirs - plain), duration(both - theirs), f"{share:.0%}", duration(all_of_it - both)]
+        rows.append([f"`{name}`" if name in FITS else name, duration(plain), *added])
         if name not in FITS:
             goals.append(Goal("scikit-learn fits: curves", "at most 25 % of what MLflow adds", f"{share:.0%}",
                               share <= 0.25))  # fmt: skip
@@ -124,14 +124,14 @@ def measure_diagnosis(plan: Plan) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         job = Job(diagnosis_seconds, partial(load_fits, Path(folder), n), partial(load_fits, Path(folder), 400))
         cost = measure(job, n_repeats=0)
-    rows = [[f"`{name}`", _seconds(seconds)] for name, seconds in cost.figures.items()]
+    rows = [[f"`{name}`", duration(seconds)] for name, seconds in cost.figures.items()]
     worst = max(cost.figures.values())
     text = (
         f"Curves and predictions of {n // 4:,} validation samples, read from sqlite, judged, drawn and written: "
         "report, pictures, tables, metrics, tags. It runs in a thread of its own, after the run has ended. The "
         "very first one of a process, which also loads the drawing library, is not among these."
     )
-    goal = Goal("diagnosis at the end of a run, the slowest of six", "at most 1 s", _seconds(worst), worst <= 1)
+    goal = Goal("diagnosis at the end of a run, the slowest of six", "at most 1 s", duration(worst), worst <= 1)
     return Part("Diagnosis at the end", (table(["run of", "time"], rows), text), (goal,))
 
 
@@ -139,7 +139,7 @@ def measure_points(plan: Plan) -> Part:
     """Points into a store."""
     n, few = plan.count(10_000, least=500), plan.count(100, least=20)
     rows, goals = [], []
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as address:
+    with tempfile.TemporaryDirectory() as folder, serve(use_database(Path(folder))) as address:
         for store, uri, wanted in (("sqlite", None, 5_000), ("REST", address, 3_000)):
             by: dict[str, tuple[Callable[..., Mapping[str, float]], int]] = {
                 "mlflow.log_metric, a call a point": (by_log_metric, few),
@@ -175,7 +175,7 @@ def measure_memory(plan: Plan) -> Part:
                 small = partial(load_points, Path(folder), None, 1_000)
                 cost = measure(Job(work, load, small), n_repeats=0)
                 peaks.append(cost.peak_bytes / 1e6)
-                rows.append([what, f"{n_steps:,}", _seconds(cost.median), f"{peaks[-1]:.1f} MB"])
+                rows.append([what, f"{n_steps:,}", duration(cost.median), f"{peaks[-1]:.1f} MB"])
         held = 0 if stop_when is None else 4 * 16 * (sizes[1] - sizes[0]) / 1e6
         grown = peaks[1] - peaks[0]
         wanted = f"at most {5 + 2 * held:.0f} MB more than {sizes[0]:,}"
@@ -243,10 +243,6 @@ def _agree(plain: Cost, ours: Cost) -> None:
     for name, value in plain.figures.items():
         if not abs(ours.figures[name] - value) <= _AGREE * abs(value):
             raise ValueError(f"{name} is {value!r} without us and {ours.figures[name]!r} with us: not the same.")
-
-
-def _seconds(seconds: float) -> str:
-    return f"{1e3 * seconds:.0f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
 
 
 def _mb(cost: Cost) -> str:

@@ -17,7 +17,7 @@ from benchmarks.goals import Goal, Part, render_parts
 from benchmarks.page import machine, publish, versions
 from benchmarks.processes import Cost, Job, measure, measure_side_by_side
 from benchmarks.samples import TEMPERATURE, load_rows, write_arrays, write_parquet
-from benchmarks.tables import table
+from benchmarks.tables import duration, table
 
 __all__ = ["PARTS", "Plan", "main"]
 
@@ -92,7 +92,7 @@ def measure_temperature(plan: Plan) -> Part:
         (
             _costs_table(costs, compare=_OURS),
             "The first line is the whole summary; the temperature and the split are what it takes longer than the "
-            f"second: {_seconds(part)}. The goals are about that part. The others fit one temperature; ours is that "
+            f"second: {duration(part)}. The goals are about that part. The others fit one temperature; ours is that "
             "and one more for each of five folds without its samples, and the loss of every sample after them. The "
             f"labels were drawn at temperature {TEMPERATURE}; found was {found[_OURS]:.4f} by us, "
             f"{found['sklearn, temperature']:.4f} by scikit-learn and {found['probmetrics, temperature']:.4f} by "
@@ -116,7 +116,7 @@ def measure_file(plan: Plan) -> Part:
         [
             f"{n:,}",
             name,
-            _seconds(cost.median),
+            duration(cost.median),
             _per(cost.median / n),
             f"{cost.peak_bytes / 1e6:.0f} MB",
             f"{cost.resident_bytes / 1e6:.0f} MB",
@@ -153,7 +153,7 @@ def measure_growth(plan: Plan) -> Part:
                 each = [cost.median / n for n, cost in zip(sizes, costs, strict=True)]
                 for n, cost, per in zip(sizes, costs, each, strict=True):
                     memory = f"{cost.peak_bytes / 1e6:.1f} MB"
-                    rows.append([f"{n:,} {_BY} {n_classes:,}", name, _seconds(cost.median), _per(per), memory])
+                    rows.append([f"{n:,} {_BY} {n_classes:,}", name, duration(cost.median), _per(per), memory])
                 what = f"{n_classes:,} classes, {name} temperature: cost of a row, {n_most:,} beside {sizes[0]:,}"
                 growth = each[-1] / each[0]
                 goals.append(Goal(what, "linear: at most 1.2 times", f"{growth:.2f} times", growth <= 1.2))
@@ -267,8 +267,8 @@ def _costs_table(costs: Mapping[str, Cost], *, compare: str) -> str:
     rows = [
         [
             name,
-            _seconds(cost.median),
-            f"{_seconds(min(cost.seconds))} to {_seconds(max(cost.seconds))}",
+            duration(cost.median),
+            f"{duration(min(cost.seconds))} to {duration(max(cost.seconds))}",
             "" if cost is ours else f"{cost.median / ours.median:.2f}",
             f"{cost.peak_bytes / 1e6:.1f} MB",
             "" if cost is ours else f"{_agree(name, ours.figures, cost.figures):.0e}",
@@ -287,10 +287,6 @@ def _speed_goal(title: str, name: str, ratio: float, factor: float, remark: str 
 def _memory_goal(title: str, cost: Cost, megabytes: int) -> Goal:
     found = cost.peak_bytes / 1e6
     return Goal(f"{title}, memory", f"at most {megabytes} MB beyond the data", f"{found:.1f} MB", found <= megabytes)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{1e3 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def _per(seconds: float) -> str:

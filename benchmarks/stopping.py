@@ -1,9 +1,10 @@
 """The stopping question: who stops at the first alarm, does he keep the best step, and how long does he wait?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from lossacc_mlflow.monitor import Monitor
 from lossacc_mlflow.records import Curve
 from lossacc_mlflow.rules import RULES
 
-__all__ = ["DECIDING_RULES", "STOPPING_PEERS", "Stop", "render_stopping", "stop_all"]
+__all__ = ["STOPPING_PEERS", "Stop", "first_alarm", "render_stopping", "stop_all"]
 
 STOPPING_PEERS = tuple(peer for peer in PEERS if peer.stops is not None and peer.question == "overfit")
 """Peers that watch a training."""
 
-DECIDING_RULES = ("LOG008", "TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
+_DECIDES_ALARMS = ("LOG008", "TRN001", "TRN002", "TRN003", "FIT001", "FIT002")
 """Rules on which the verdicts that are alarms depend; the others would only cost time."""
 
 
@@ -62,6 +63,20 @@ def stop_all(directory: Path, *, n_jobs: int = 1) -> Iterator[Stop]:
         return
     with ProcessPoolExecutor(n_jobs) as pool:
         yield from pool.map(_stop, [directory] * len(positions), positions, chunksize=20)
+
+
+def first_alarm(rows: Iterable[tuple[int, Mapping[str, float]]], **facts: Any) -> int:  # noqa: ANN401
+    """Position at which `Monitor` raises its first alarm, -1 for never.
+
+    Parameters
+    ----------
+    rows : iterable of (step, figures by key)
+    **facts
+        What else `Monitor` is told; by default it alarms as by itself.
+    """
+    # The other rules would only cost time.
+    monitor = Monitor(rules=tuple(rule for rule in RULES if rule.code in _DECIDES_ALARMS), **facts)
+    return next((i for i, (step, row) in enumerate(rows) if monitor.update(step, row).alarm is not None), NEVER)
 
 
 def render_stopping(runs: Sequence[LabelledRun], stops: Sequence[Stop]) -> list[str]:
@@ -126,22 +141,18 @@ def _stop(directory: Path, i: int) -> Stop:
     for peer in STOPPING_PEERS:
         at = NEVER if peer.stops is None else peer.stops(one.history)
         theirs.append(NEVER if at == NEVER else position[int(one.history.step[at])])
-    return Stop(
-        n_points=len(steps),
-        best_by_loss=_best(one, position, is_loss=True),
-        best_by_accuracy=_best(one, position, is_loss=False),
-        stops=(_our_stop(one, [(step, rows[step]) for step in steps]), *theirs),
-    )
-
-
-def _our_stop(one: LabelledRun, rows: Sequence[tuple[int, dict[str, float]]]) -> int:
-    monitor = Monitor(
-        rules=tuple(rule for rule in RULES if rule.code in DECIDING_RULES),
+    ours = first_alarm(
+        ((step, rows[step]) for step in steps),
         n_classes=one.run.n_classes,
         majority_accuracy=one.run.majority_accuracy,
         n_validation=one.run.n_validation,
     )
-    return next((i for i, (step, row) in enumerate(rows) if monitor.update(step, row).alarm is not None), NEVER)
+    return Stop(
+        n_points=len(steps),
+        best_by_loss=_best(one, position, is_loss=True),
+        best_by_accuracy=_best(one, position, is_loss=False),
+        stops=(ours, *theirs),
+    )
 
 
 def _best(one: LabelledRun, position: dict[int, int], *, is_loss: bool) -> int | None:

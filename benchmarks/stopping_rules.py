@@ -7,10 +7,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.peers import NEVER
-from benchmarks.stopping import DECIDING_RULES
-from lossacc_mlflow.monitor import Monitor
+from benchmarks.stopping import first_alarm
 from lossacc_mlflow.records import FloatArray, Verdict
-from lossacc_mlflow.rules import RULES
 
 __all__ = ["ALARM", "END", "RISE", "STOPPING_RULES", "Course", "Outcome", "Stopped", "patience", "stop_when", "stopped"]
 
@@ -110,14 +108,13 @@ def stop_when(course: Course, alarms: Sequence[Verdict]) -> int:
     The callbacks of every framework ask the same `Monitor`, and it looks at nothing that comes later: to show it a
     whole training step by step gives the stop of a training that was stopped.
     """
-    monitor = Monitor(
-        rules=tuple(rule for rule in RULES if rule.code in DECIDING_RULES),  # the others would only cost time
+    return first_alarm(
+        enumerate(course.rows),
         n_classes=course.n_classes,
         n_validation=course.n_validation,
         majority_accuracy=course.majority_accuracy,
         alarms=alarms,
     )
-    return next((i for i, row in enumerate(course.rows) if monitor.update(i, row).alarm is not None), NEVER)
 
 
 def patience(course: Course, n_steps: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["interval", "plain", "share", "table"]
+__all__ = ["duration", "interval", "plain", "share", "table"]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -44,6 +44,17 @@ def interval(value: float, low_high: tuple[float, float], digits: int = 3) -> st
     """
     low, high = low_high
     return f"{plain(value, digits)} [{plain(low, digits)}, {plain(high, digits)}]"
+
+
+def duration(value: float) -> str:
+    """Write a time, or a difference of two.
+
+    Examples
+    --------
+    >>> duration(0.0123), duration(-0.2), duration(12.345)
+    ('12 ms', '-200 ms', '12.35 s')
+    """
+    return f"{1e3 * value:.0f} ms" if abs(value) < 1 else f"{value:.2f} s"
 
 
 def share(part: float, whole: float) -> str:

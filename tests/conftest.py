@@ -1,28 +1,21 @@
 """Tracking stores to test with: a database, and a server."""
 
-import os
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks import stores
 from lossacc_mlflow.records import Artifact
 from lossacc_mlflow.store.artifacts import open_artifacts
 from lossacc_mlflow.store.connection import connect
 from lossacc_mlflow.store.lookup import fetch_run
-
-START_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -92,46 +85,15 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """A tracking server with an artifact store of its own."""
     folder = tmp_path_factory.mktemp("server")
     database = Path(shutil.copy(empty_database, folder / "mlflow.db"))
-    with serve(database, free_port()) as running:
+    with serve(database) as running:
         yield running
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
-def serve(database: Path, port: int) -> Iterator[Server]:
+def serve(database: Path, port: int | None = None) -> Iterator[Server]:
     """Run a tracking server within a block; when it ends the server is killed."""
-    folder = database.parent
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "artifacts")]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603  (our own command)
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/health", process, folder / "log")
+    with stores.serve(database, port) as address:
         yield Server(address, database)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its graceful end takes long, and nothing of it is needed any more
-        process.wait()
-
-
-def _wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urlopen(address, timeout=1):  # noqa: S310  (our own server)
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the tracking server did not start within {START_SECONDS} s:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.stores import free_port
 from lossacc_mlflow.cli import main
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.loggers.options import Options
@@ -25,7 +26,7 @@ from lossacc_mlflow.store.unsent import (
     read_entries,
     read_header,
 )
-from tests.conftest import Tracking, free_port, serve
+from tests.conftest import Tracking, serve
 
 
 @pytest.fixture(autouse=True)
