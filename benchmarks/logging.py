@@ -3,8 +3,6 @@
 python -m benchmarks.logging [--only NAME ...] [--quick] [--output docs/benchmark-logging.md]
 """
 
-import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.goals import Goal, Part, render_parts
+from benchmarks.goals import Goal, Part
 from benchmarks.logged_fits import FITS, diagnosis_seconds, fit_all, load_fits
 from benchmarks.logged_nets import KERAS_TRAINING, TORCH_TRAINING, load_images, train_keras, train_torch
 from benchmarks.logged_points import by_log_metric, by_log_metrics, by_training_log, load_points, train_long
-from benchmarks.page import machine, publish, versions
 from benchmarks.processes import Cost, Job, measure, measure_side_by_side
 from benchmarks.stores import serve, use_database
 from benchmarks.tables import duration, table
+from benchmarks.timed_page import TimedPage
 
 __all__ = ["PARTS", "Plan", "main"]
 
@@ -212,22 +210,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code, always 0: a slow machine is no failure. Sides that do not end alike are a ValueError.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.logging", description="Time the logging.")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--quick", action="store_true", help="a twentieth of it, once: says nothing about goals")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="markdown file to write; default: print it")
-    options = parser.parse_args(arguments)
-    plan = Plan(scale=0.05, n_rounds=1) if options.quick else Plan()
-    load = os.getloadavg()[0]
-    parts = [PARTS[name](plan) for name in options.only]
-    introduction = (
-        "Written by `python -m benchmarks.logging` with "
-        f"{versions('mlflow', 'scikit-learn', 'torch', 'keras')}, on {machine()}; load before it began: {load:.1f}. "
-        "How it is measured: [benchmarks.md](benchmarks.md#cost-of-logging)."
+    page = TimedPage(
+        "benchmarks.logging",
+        "Cost of logging",
+        PARTS,
+        full=Plan(),
+        quick=Plan(scale=0.05, n_rounds=1),
+        packages=("mlflow", "scikit-learn", "torch", "keras"),
+        explained="cost-of-logging",
     )
-    remark = "**A twentieth of it, once: this says nothing about the goals.**" if options.quick else None
-    publish(render_parts("Cost of logging", introduction, parts, remark), options.output)
-    return 0
+    return page.make(arguments)
 
 
 def _jobs(

@@ -3,8 +3,6 @@
 python -m benchmarks.predictions [--only NAME ...] [--quick] [--output docs/benchmark-predictions.md]
 """
 
-import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import scores
-from benchmarks.goals import Goal, Part, render_parts
-from benchmarks.page import machine, publish, versions
+from benchmarks.goals import Goal, Part
 from benchmarks.processes import Cost, Job, measure, measure_side_by_side
 from benchmarks.samples import TEMPERATURE, load_rows, write_arrays, write_parquet
 from benchmarks.tables import duration, table
+from benchmarks.timed_page import TimedPage
 
 __all__ = ["PARTS", "Plan", "main"]
 
@@ -185,23 +183,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code, always 0: a slow machine is no failure. Figures that do not agree are a ValueError.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.predictions", description="Time the summaries.")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the rows, once: says nothing about goals")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="markdown file to write; default: print it")
-    options = parser.parse_args(arguments)
-    plan = Plan(scale=0.05, n_rounds=1, n_repeats=1, n_long_repeats=1) if options.quick else Plan()
-    load = os.getloadavg()[0]
-    parts = [PARTS[name](plan) for name in options.only]
-    introduction = (
-        "Written by `python -m benchmarks.predictions` with "
-        f"{versions('scikit-learn', 'probmetrics', 'torch', 'pyarrow')}, on {machine()}; load before it began: "
-        f"{load:.1f}, when it ended: {os.getloadavg()[0]:.1f} (its own is 1 to 2). How it is measured: "
-        "[benchmarks.md](benchmarks.md#speed-of-the-summary-of-predictions)."
+    page = TimedPage(
+        "benchmarks.predictions",
+        "Speed of the summary of predictions",
+        PARTS,
+        full=Plan(),
+        quick=Plan(scale=0.05, n_rounds=1, n_repeats=1, n_long_repeats=1),
+        packages=("scikit-learn", "probmetrics", "torch", "pyarrow"),
+        explained="speed-of-the-summary-of-predictions",
     )
-    remark = "**A twentieth of the rows, each once: this says nothing about the goals.**" if options.quick else None
-    publish(render_parts("Speed of the summary of predictions", introduction, parts, remark), options.output)
-    return 0
+    return page.make(arguments)
 
 
 def _beside_metrics(
