@@ -12,7 +12,7 @@ from benchmarks.stores import use_database
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.training import TrainingLog
 
-__all__ = ["by_log_metric", "by_log_metrics", "by_training_log", "load_points", "train_long"]
+__all__ = ["by_log_metric", "by_log_metrics", "by_training_log", "load_long", "load_points", "train_long"]
 
 _KEYS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 
@@ -39,6 +39,22 @@ def load_points(folder: Path, uri: str | None, n_steps: int) -> Sequence[Any]:
     t = np.linspace(0, 1, n_steps)
     values = (0.05 + np.exp(-4 * t), 0.1 + np.exp(-4 * t), 0.99 - np.exp(-8 * t) / 2, 0.9 - np.exp(-8 * t) / 2)
     return [[dict(zip(_KEYS, row, strict=True)) for row in np.column_stack(values).tolist()]]
+
+
+def load_long(folder: Path, n_steps: int) -> Sequence[Any]:
+    """Make the values of a thousand steps of a training of `n_steps`, and a store.
+
+    Parameters
+    ----------
+    folder : Path
+    n_steps : int
+
+    Returns
+    -------
+    list
+        What `train_long` takes.
+    """
+    return [*load_points(folder, None, 1_000), n_steps]
 
 
 def by_log_metric(steps: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -2,18 +2,35 @@
 
 import os
 import re
+import signal
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["Cost", "Job", "measure", "measure_side_by_side"]
+__all__ = ["Cost", "Job", "measure", "measure_in_turns", "measure_side_by_side", "seconds_run"]
+
+_TURN_SECONDS = 0.25
+
+_ALIKE = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_ARENA_MAX": "1",
+    "PYTHONHASHSEED": "0",
+}
+"""Has processes lay out their memory alike, and glibc keep what it has got from the system (``man 3 mallopt``).
+
+Else the same training takes 5 % longer in one process than in another, from its beginning to its end: each large array
+is mapped anew, page by page, or is not, as the first ones of a process happen to fall.
+"""
 
 
 @dataclass(frozen=True)
@@ -116,10 +133,125 @@ def measure_side_by_side(jobs: Mapping[str, Job], *, n_rounds: int = 3, n_repeat
     }
 
 
-def _measure(job: Job, n_repeats: int) -> Cost:
+def measure_in_turns(jobs: Mapping[str, Job], *, n_rounds: int = 3) -> dict[str, list[Cost]]:
+    """Measure long jobs side by side: each works once, a quarter of a second at a time, while the others are stopped.
+
+    A machine that is faster now and slower a minute later is so for all of them. Turns are given from the outside, by
+    the signals SIGSTOP and SIGCONT, so that threads in the background do not work in the others' turns either. All
+    processes lay out their memory in the same way.
+
+    Parameters
+    ----------
+    jobs : mapping of str to Job
+        They should share nothing that one of them could hold a lock of when it is stopped.
+    n_rounds : int
+        Each starts a fresh process for every job; every other round begins with the last one.
+
+    Returns
+    -------
+    dict of str to list of Cost
+        One a round. Seconds, also those that `work` reads from `seconds_run`, are those in which the job had its turn.
+
+    Raises
+    ------
+    RuntimeError
+        If a job fails.
+    """
+    costs: dict[str, list[Cost]] = {name: [] for name in jobs}
+    for number in range(n_rounds):
+        names = list(jobs) if number % 2 == 0 else list(jobs)[::-1]
+        with ExitStack() as stack:
+            players = {name: stack.enter_context(_player(jobs[name])) for name in names}
+            while players:
+                for name, player in list(players.items()):
+                    cost = player.play(_TURN_SECONDS)
+                    if cost is not None:
+                        costs[name].append(cost)
+                        del players[name]
+    return costs
+
+
+def seconds_run() -> float:
+    """Return the seconds since some moment, without those in which this process was stopped for another's turn."""
+    return time.perf_counter() - float(_Stops.seconds.value)
+
+
+class _NoStops:
+    value = 0.0
+
+
+class _Stops:
+    """How long this process has been stopped; whoever stops it keeps the account."""
+
+    seconds: Any = _NoStops()
+
+
+class _Player:
+    """A process that works only while it is its turn."""
+
+    def __init__(self, pid: int, connection: Connection, stopped: Any) -> None:  # noqa: ANN401  (a shared double)
+        self._pid, self._connection, self._stopped = pid, connection, stopped
+        self._receive()  # it has warmed up
+        self._since = self._stop()
+        connection.send("work")
+
+    def play(self, seconds: float) -> Cost | None:
+        """Let it work for a while; return what it cost when it is ready."""
+        self._stopped.value += time.perf_counter() - self._since  # one clock for all processes of a machine
+        os.kill(self._pid, signal.SIGCONT)
+        if self._connection.poll(seconds):
+            return self._receive()
+        self._since = self._stop()
+        return None
+
+    def _stop(self) -> float:
+        os.kill(self._pid, signal.SIGSTOP)
+        state = os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if state is None or state.si_code != os.CLD_STOPPED:
+            raise RuntimeError("a process that was measured has ended.")
+        return time.perf_counter()
+
+    def _receive(self) -> Cost | None:
+        cost, error = self._connection.recv()
+        if error:
+            raise RuntimeError(f"a job that was measured has failed:\n{error}")
+        return cost  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _player(job: Job) -> Iterator[_Player]:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    stopped = context.Value("d", 0.0, lock=False)
+    with _held_to(job.n_cores), _environment(_ALIKE):
+        process = context.Process(target=_work_in_turns, args=(job, theirs, stopped), daemon=True)
+        process.start()
+    theirs.close()
+    try:
+        yield _Player(process.pid or 0, ours, stopped)
+    finally:
+        process.kill()  # stopped as it may be
+        process.join()
+
+
+def _work_in_turns(job: Job, connection: Connection, stopped: Any) -> None:  # noqa: ANN401
+    def wait() -> None:
+        connection.send((None, ""))
+        connection.recv()
+
+    _Stops.seconds = stopped
+    try:
+        connection.send((_measure(job, 0, wait), ""))
+    except Exception:  # noqa: BLE001  (told to the process that measures)
+        connection.send((None, traceback.format_exc()))
+    connection.recv()  # until it is killed
+
+
+def _measure(job: Job, n_repeats: int, wait: Callable[[], None] = lambda: None) -> Cost:
     warnings.simplefilter("ignore")  # of the libraries about the made up data, and about themselves
     arguments = job.load()
     job.work(*job.load_small())
+    wait()
     # The mark that getrusage returns would be that of the parent, too: it survives fork and exec.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = _memory("VmRSS")
@@ -130,9 +262,9 @@ def _measure(job: Job, n_repeats: int) -> Cost:
 
 
 def _timed(job: Job, arguments: Sequence[Any]) -> tuple[float, Mapping[str, float]]:
-    begin = time.perf_counter()
+    begin = seconds_run()
     figures = job.work(*arguments)
-    return time.perf_counter() - begin, figures
+    return seconds_run() - begin, figures
 
 
 def _memory(name: str) -> int:
@@ -141,6 +273,18 @@ def _memory(name: str) -> int:
     if found is None:
         raise RuntimeError(f"/proc/self/status has no {name}: memory is measured on Linux only.")
     return 1024 * int(found.group(1))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started meanwhile have some environment variables, where they have none of this name."""
+    before = dict(os.environ)
+    os.environ.update({**variables, **before})
+    try:
+        yield
+    finally:
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
 
 
 @contextmanager

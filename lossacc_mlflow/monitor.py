@@ -10,7 +10,7 @@ import numpy as np
 
 from lossacc_mlflow.curves import held_out_split, is_over_steps, loss_curve, quality_curve
 from lossacc_mlflow.errors import InputError
-from lossacc_mlflow.records import Curve, Finding, RunData, StepUnit, Verdict
+from lossacc_mlflow.records import Curve, Finding, FloatArray, RunData, StepUnit, Verdict
 from lossacc_mlflow.rules import RULES, Rule, apply_rules, decide_verdict
 from lossacc_mlflow.rules.fit import LossOverfitting
 from lossacc_mlflow.rules.verdict import decisive_finding
@@ -225,7 +225,7 @@ class Monitor:
         return self._judgement
 
     def _run(self) -> RunData:
-        series = [Series(key, np.array(one.step), np.array(one.value)) for key, one in self._logged.items()]
+        series = [Series(key, *one.arrays()) for key, one in self._logged.items()]
         curves, other_keys = assemble_curves(series, loss=self._loss, step_unit=self._step_unit)
         return replace(self._known, curves=curves, other_keys=other_keys)
 
@@ -266,6 +266,10 @@ class _Logged:
         self._n_judged = 0
         self._n_finite = 0
         self._has_broken = False
+
+    def arrays(self) -> tuple[FloatArray, FloatArray]:
+        """Steps and values without a copy: nothing more can be appended while these are alive."""
+        return np.frombuffer(self.step), np.frombuffer(self.value)
 
     def append(self, step: float, value: float) -> None:
         """Take in a point."""

@@ -128,7 +128,8 @@ def shape_of(curve: Curve) -> CurveShape | None:
     3
     """
     finite = np.isfinite(curve.value)
-    value, step = curve.value[finite], curve.step[finite]
+    # The curve's own arrays where nothing is left out: shapes of long curves would hold them a second time.
+    value, step = (curve.value, curve.step) if finite.all() else (curve.value[finite], curve.step[finite])
     n = len(value)
     if n == 0:
         return None

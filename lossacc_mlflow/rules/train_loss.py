@@ -223,8 +223,11 @@ def _on_common_steps(train: Points, validation: Points | None) -> tuple[Points, 
     """Both at the steps that they share; None where these are few, as of batches and epochs."""
     if validation is None:
         return None
-    step, i, j = np.intersect1d(train.step, validation.step, assume_unique=True, return_indices=True)
-    if len(step) < max(MIN_POINTS, len(train.step) / 2, len(validation.step) / 2):
+    if np.array_equal(train.step, validation.step):
+        i = j = np.arange(len(train.step))
+    else:
+        _, i, j = np.intersect1d(train.step, validation.step, assume_unique=True, return_indices=True)
+    if len(i) < max(MIN_POINTS, len(train.step) / 2, len(validation.step) / 2):
         return None
     return _choose(train, i), _choose(validation, j)
 

@@ -156,6 +156,31 @@ def test_the_size_of_the_fit_decides_how_many_points_there_are(n_steps: int, n_p
     assert len(curves) == n_points
 
 
+@pytest.mark.parametrize(
+    ("n_steps", "max_seconds", "steps"),
+    [
+        (251, 60.0, [1, 4, 16, 63, 251]),
+        (300, 60.0, [1, 4, 17, 72, 300]),
+        (36, 60.0, [1, 2, 6, 36]),
+        (36, None, [1, 2, 6, 15, 36]),
+        (3, 60.0, [1, 3]),
+        (2, 60.0, [1, 2]),
+    ],
+)
+def test_clones_of_a_large_fit_take_at_most_half_its_steps(
+    n_steps: int, max_seconds: float | None, steps: list[int]
+) -> None:
+    X = np.random.default_rng(0).standard_normal((400, 2_600))
+    X = X[:, :20] if n_steps > 250 else X
+    data = FitData(X, (X[:, 0] > 0).astype(int))
+    model = SGDClassifier(max_iter=n_steps, tol=None, random_state=0)
+    with watching(model, data) as watched:
+        model.fit(data.X, data.y)
+    curves = curves_after(model, data, watched=watched, max_refit_seconds=max_seconds)
+    assert curves is not None
+    assert curves.step.tolist() == steps
+
+
 def test_long_trainings_are_scored_ever_less_often_and_at_their_end() -> None:
     data, model = _classes(), MLPClassifier(3, max_iter=300, n_iter_no_change=300, random_state=0)
     curves = _seen(model, data)
