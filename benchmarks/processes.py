@@ -19,6 +19,7 @@ from typing import Any
 __all__ = ["Cost", "Job", "measure", "measure_in_turns", "measure_side_by_side", "seconds_run"]
 
 _TURN_SECONDS = 0.25
+_ENDED = "a process that was measured has ended before its work was done."
 
 _ALIKE = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -208,11 +209,14 @@ class _Player:
         os.kill(self._pid, signal.SIGSTOP)
         state = os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         if state is None or state.si_code != os.CLD_STOPPED:
-            raise RuntimeError("a process that was measured has ended.")
+            raise RuntimeError(_ENDED)
         return time.perf_counter()
 
     def _receive(self) -> Cost | None:
-        cost, error = self._connection.recv()
+        try:
+            cost, error = self._connection.recv()
+        except EOFError:
+            raise RuntimeError(_ENDED) from None
         if error:
             raise RuntimeError(f"a job that was measured has failed:\n{error}")
         return cost  # type: ignore[no-any-return]

@@ -1,61 +1,15 @@
 """What is timed is the work that is named, both sides find the same figures, and a missed goal is called missed."""
 
-import json
-import os
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from benchmarks import scores
 from benchmarks.goals import Goal, Part, render_parts
 from benchmarks.predictions import PARTS, Plan, main
-from benchmarks.processes import Job, measure, measure_side_by_side
 from benchmarks.samples import TEMPERATURE, load_rows, write_arrays, write_parquet
-
-_MEGABYTE = 1 << 20
-
-
-def _allocate(n_bytes: int, log: Path) -> dict[str, float]:
-    """Touch so much memory and let it go; note who did it, and on how many cores."""
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps([n_bytes, os.getpid(), len(os.sched_getaffinity(0))]) + "\n")
-    return {"sum": float(np.ones(n_bytes // 8).sum())}
-
-
-def _job(log: Path, megabytes: int = 64, n_cores: int | None = None) -> Job:
-    arguments = partial(tuple, [megabytes * _MEGABYTE, log])
-    return Job(partial(_allocate), arguments, partial(tuple, [8, log]), n_cores)
-
-
-def _calls(log: Path) -> list[list[int]]:
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-
-
-def test_peak_memory_is_that_of_the_work_in_a_process_of_its_own(tmp_path: Path) -> None:
-    log = tmp_path / "calls"
-    held = bytearray(200 * _MEGABYTE)  # ours: a process that inherits the peak of another would show it
-    held[:: 1 << 12] = b"x" * (len(held) >> 12)
-    cost = measure(_job(log, n_cores=1), n_repeats=2)
-    assert 60 < cost.peak_bytes / _MEGABYTE < 80
-    assert cost.resident_bytes > cost.peak_bytes
-    assert cost.figures == {"sum": 64 * _MEGABYTE / 8}
-    assert len(cost.seconds) == 2
-    sizes, processes, cores = zip(*_calls(log), strict=True)
-    assert sizes == (8, *[64 * _MEGABYTE] * 3)  # warm-up, memory, two for the time
-    assert len(set(processes) - {os.getpid()}) == 1
-    assert set(cores) == {1}
-
-
-def test_sides_take_turns(tmp_path: Path) -> None:
-    log = tmp_path / "calls"
-    costs = measure_side_by_side({"a": _job(log, 1), "b": _job(log, 2)}, n_rounds=2, n_repeats=1)
-    order = list(dict.fromkeys((process, size // _MEGABYTE) for size, process, _ in _calls(log) if size > 8))
-    assert [size for _, size in order] == [1, 2, 2, 1]
-    assert len({process for process, _ in order}) == 4
-    assert len(costs["a"].seconds) == len(costs["b"].seconds) == 2
 
 
 @pytest.mark.parametrize(("n_classes", "dtype"), [(2, "float32"), (2, "float64"), (50, "float32")])
