@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 
+from lossacc_mlflow.clips import log_losses
 from lossacc_mlflow.errors import InputError
 from lossacc_mlflow.records import FloatArray, IntArray, Split
 
@@ -15,8 +16,6 @@ __all__ = ["MAX_ROWS", "ScoredSet", "Task", "probabilities", "score", "scored_se
 
 MAX_ROWS = 50_000
 """Of a larger set always the same rows are scored, so that scoring stays cheap beside growing a tree."""
-
-_EPS = 1e-15  # at which LightGBM clips, too; margins need no clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def _losses(task: Task, outputs: NDArray[Any], y: IntArray) -> FloatArray:
     if outputs.ndim == 1:
         losses = _of_one_column(task, outputs, y)
     elif not task.is_margin:
-        losses = -np.log(np.maximum(outputs[np.arange(len(y)), y], _EPS))
+        losses = log_losses(outputs[np.arange(len(y)), y].astype(np.float64))
     else:
         shifted = outputs - outputs.max(axis=1, keepdims=True)
         losses = np.log(np.exp(shifted).sum(axis=1, dtype=np.float64)) - shifted[np.arange(len(y)), y]
@@ -159,7 +158,8 @@ def _losses(task: Task, outputs: NDArray[Any], y: IntArray) -> FloatArray:
 
 def _of_one_column(task: Task, outputs: NDArray[Any], y: IntArray) -> NDArray[Any]:
     if not task.is_margin:
-        return np.asarray(-np.log(np.maximum(np.where(y == 1, outputs, 1.0 - outputs), _EPS)))
+        proba = outputs.astype(np.float64)
+        return log_losses(np.where(y == 1, proba, 1.0 - proba))
     z = outputs * (2.0 * y - 1.0)
     if task.kind == "hinge":
         return np.asarray(np.maximum(0.0, 1.0 - z))

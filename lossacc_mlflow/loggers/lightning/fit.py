@@ -145,7 +145,7 @@ class Fit:
             unit: StepUnit = "epoch" if self._is_by_epoch else "global_step"
             self.training.note_stop(step=self._last_step, restored_step=restored, step_unit=unit)
         if self.recorder.kept is not None:
-            self.recorder.kept.log_last(self.training, is_restored=restored is not None)
+            self.recorder.kept.finish(restored)
         self.training.close(status)
 
     def _close(self, splits: tuple[Split, ...], *, at_epoch_end: bool) -> None:

@@ -224,7 +224,7 @@ class Track:
             training.note_stop(step=training.alarm.step, restored_step=self.restore_best())
         if self._recorder.kept is not None:
             with shielded(f"predictions of {self._name}", training.run_id):
-                self._recorder.kept.log_last(training, is_restored=self._restored_step is not None)
+                self._recorder.kept.finish(self._restored_step)
         training.close(status)
 
     def __enter__(self) -> Self:

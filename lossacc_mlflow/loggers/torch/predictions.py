@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from lossacc_mlflow.loggers.held_answers import HeldAnswers
 from lossacc_mlflow.loggers.torch.answers import Task
 from lossacc_mlflow.loggers.training import TrainingLog
 from lossacc_mlflow.predictions import PredictionBuffer
@@ -19,11 +20,9 @@ class _Pass:
     """One pass over the validation data."""
 
     task: Task
-    step: int = 0
     buffer: PredictionBuffer = field(default_factory=PredictionBuffer)
     waiting: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     n_bytes: int = 0
-    is_logged: bool = False
 
     def add(self, scores: torch.Tensor, targets: torch.Tensor) -> None:
         self.waiting.append((scores.clone(), targets.clone()))
@@ -38,23 +37,13 @@ class _Pass:
             scores, targets = (torch.cat(column).cpu() for column in zip(*waiting, strict=True))
             self.buffer.add(*self.task.predictions(scores, targets))
 
-    def log(self, training: TrainingLog) -> None:
-        self.is_logged = True
-        if self.task.kind == "regression":
-            y_true, y_pred, _ = self.buffer.arrays()
-            training.log_regression(y_true, y_pred, step=self.step)
-        elif len(self.buffer):
-            labels = list(range(self.task.n_classes))
-            training.log_predictions(self.buffer, step=self.step, labels=labels)
-
 
 class KeptPredictions:
-    """Outputs of the pass over the validation data that is under way, of the last one, and of the best weights."""
+    """Outputs of the pass over the validation data that is under way; those of ended ones are held as answers."""
 
     def __init__(self) -> None:
         self._current: _Pass | None = None
-        self._last: _Pass | None = None
-        self._best: _Pass | None = None
+        self._held: HeldAnswers | None = None
 
     def add(self, task: Task, scores: torch.Tensor, targets: torch.Tensor) -> None:
         """Take in one batch; its copy waits on its device until there is enough to bring to the host."""
@@ -82,20 +71,19 @@ class KeptPredictions:
         if ended is None:
             return
         ended.fetch()
-        ended.step = step
-        self._last, self._best = ended, ended if is_best else self._best
-        if training.wants_predictions(step, loss):
-            ended.log(training)
+        if self._held is None:
+            is_regression = ended.task.kind == "regression"
+            labels = None if is_regression else list(range(ended.task.n_classes))
+            self._held = HeldAnswers(training, is_regression=is_regression, labels=labels)
+        self._held.take(step, ended.buffer, val_loss=loss, may_be_restored=is_best)
 
-    def log_last(self, training: TrainingLog, *, is_restored: bool) -> None:
+    def finish(self, restored_step: int | None) -> None:
         """Log the predictions of the weights that the training ends with, if they are to be logged.
 
         Parameters
         ----------
-        training : TrainingLog
-        is_restored : bool
-            Whether these are the best ones.
+        restored_step : int or None
+            Whose weights were restored; None where they are those of the last step.
         """
-        last = self._best if is_restored and self._best is not None else self._last
-        if last is not None and not last.is_logged and training.wants_predictions(last.step, is_last=True):
-            last.log(training)
+        if self._held is not None:
+            self._held.finish(restored_step)

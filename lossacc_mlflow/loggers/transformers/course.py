@@ -12,10 +12,10 @@ from transformers.integrations import MLflowCallback
 
 from lossacc_mlflow.keys import METRICS
 from lossacc_mlflow.loggers.best_step import BestStep
+from lossacc_mlflow.loggers.held_answers import HeldAnswers
 from lossacc_mlflow.loggers.options import Options
 from lossacc_mlflow.loggers.shield import shielded
 from lossacc_mlflow.loggers.training import TrainingLog
-from lossacc_mlflow.loggers.transformers.answers import HeldAnswers
 from lossacc_mlflow.loggers.transformers.batches import Batches
 from lossacc_mlflow.loggers.transformers.evaluations import (
     chosen_datasets,
