@@ -1,7 +1,7 @@
 """The run that a training is logged to: the active one, or one of our own, which we end."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import mlflow
 from mlflow.tracking.fluent import _active_run_stack
@@ -56,15 +56,24 @@ def end_status(error: BaseException | None) -> str:
     return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
 
 
-def end_own_run(run_id: str, status: str, outbox: store.Outbox, *, is_reachable: bool) -> None:
-    """End a run that we started; where the store is gone, how it ended is kept in the local file.
+def end_own_run(
+    run_id: str,
+    status: str,
+    keep_end: Callable[[str], None],
+    *,
+    tracking_uri: str | None = None,
+    is_reachable: bool = True,
+) -> None:
+    """End a run that we started; where the store is gone, how it ended is kept on this machine.
 
     Parameters
     ----------
     run_id : str
     status : {"FINISHED", "FAILED", "KILLED"}
-    outbox : Outbox
-        Of the run.
+    keep_end : callable
+        Takes the status where the store cannot be told it.
+    tracking_uri : str, optional
+        MLflow's own by default.
     is_reachable : bool
         Whether the store answered just now: else it is not asked.
     """
@@ -73,15 +82,15 @@ def end_own_run(run_id: str, status: str, outbox: store.Outbox, *, is_reachable:
     is_active = bool(stack) and stack[-1].info.run_id == run_id
     if is_reachable:
         try:
-            store.check_server(outbox.tracking_uri)
+            store.check_server(tracking_uri)
             if is_active:
                 mlflow.end_run(status)
             else:
-                mlflow.MlflowClient(outbox.tracking_uri).set_terminated(run_id, status)
+                mlflow.MlflowClient(tracking_uri).set_terminated(run_id, status)
         except Exception:  # noqa: BLE001  (whatever a store raises)
             _log.debug("lossacc: run %s cannot be ended", run_id, exc_info=True)
         else:
             return
     if stack and stack[-1].info.run_id == run_id:
         stack.pop()  # `mlflow.end_run` would ask the store for minutes
-    outbox.keep_end(status)
+    keep_end(status)

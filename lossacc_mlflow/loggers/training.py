@@ -24,7 +24,7 @@ from lossacc_mlflow.monitor import Alarm, Monitor
 from lossacc_mlflow.predictions import PredictionBuffer
 from lossacc_mlflow.records import Split, StepUnit
 
-__all__ = ["TrainingLog", "close_trainings"]
+__all__ = ["TrainingLog", "close_trainings", "keep_end"]
 
 _log = logging.getLogger("lossacc_mlflow")
 
@@ -313,12 +313,20 @@ class TrainingLog:
             if not is_written:
                 _State.unsent[self.run_id] = self
         if end_run and self._outbox is not None:
-            end_own_run(self.run_id, status, self._outbox, is_reachable=is_written)
+            end_own_run(
+                self.run_id,
+                status,
+                self._outbox.keep_end,
+                tracking_uri=self._outbox.tracking_uri,
+                is_reachable=is_written,
+            )
 
-    def keep_end(self, status: str) -> None:
-        """Add how the run ended to what is kept of it, if nobody has sent that."""
-        if self._outbox is not None and self._outbox.is_file_there:
-            self._outbox.keep_end(status)
+    def keep_end(self, status: str) -> bool:
+        """Add how the run ended to what is kept of it; returns whether there is something that nobody has sent."""
+        if self._outbox is None or not self._outbox.is_file_there:
+            return False
+        self._outbox.keep_end(status)
+        return True
 
 
 def _own(
@@ -347,6 +355,19 @@ def close_trainings(run_id: str, status: str) -> None:
     left = _State.unsent.pop(run_id, None)
     if left is not None:
         left.keep_end(status)
+
+
+def keep_end(run_id: str, status: str) -> None:
+    """Keep how a run ended in a local file, because the store cannot be told.
+
+    Parameters
+    ----------
+    run_id : str
+    status : {"FINISHED", "FAILED", "KILLED"}
+    """
+    left = _State.unsent.pop(run_id, None)
+    if left is None or not left.keep_end(status):
+        store.Outbox(run_id).keep_end(status)
 
 
 def _close_all() -> None:

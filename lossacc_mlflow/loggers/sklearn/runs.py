@@ -5,14 +5,16 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
 import mlflow
 from mlflow.utils.autologging_utils import autologging_is_disabled
 
-from lossacc_mlflow.loggers.own_run import end_status, start_own_run
+from lossacc_mlflow.loggers.own_run import end_own_run, end_status, start_own_run
 from lossacc_mlflow.loggers.shield import shielded
+from lossacc_mlflow.loggers.training import keep_end
 
 __all__ = ["claim", "estimator_tags", "mlflow_opens_one", "own_run", "release"]
 
@@ -109,7 +111,7 @@ def own_run(estimator: Any) -> Iterator[str | None]:  # noqa: ANN401
         active = mlflow.active_run()
         if run_id is not None and active is not None and active.info.run_id == run_id:
             with shielded(f"end of the run of {name}"):
-                mlflow.end_run(end_status(raised))
+                end_own_run(run_id, end_status(raised), partial(keep_end, run_id))
 
 
 def estimator_tags(estimator: Any) -> dict[str, str]:  # noqa: ANN401
