@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
@@ -17,12 +17,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 import lossacc_mlflow
-from benchmarks.processes import seconds_run
 from benchmarks.stores import use_database
 
-__all__ = ["FITS", "Side", "diagnosis_seconds", "fit_all", "load_fits"]
+__all__ = ["FITS", "SIDES", "Side", "diagnosis_seconds", "fit_all", "fit_on_all_sides", "load_fits"]
 
-Side = Literal["plain", "mlflow", "both"]
+Side = Literal["plain", "mlflow", "both", "both with predictions"]
+
+SIDES: tuple[Side, ...] = ("plain", "mlflow", "both", "both with predictions")
+"""What logs: nothing; MLflow alone; MLflow and we; MLflow and we, who keep predictions of the validation data, too."""
 
 FITS: Mapping[str, Any] = MappingProxyType(
     {
@@ -56,17 +58,48 @@ def load_fits(folder: Path, n_samples: int) -> Sequence[Any]:
     return list(train_test_split(X, y, test_size=n_samples // 4, random_state=0, stratify=y))
 
 
-def fit_all(X: Any, X_val: Any, y: Any, y_val: Any, *, side: Side, predictions: bool = False) -> dict[str, float]:  # noqa: ANN401, N803
-    """Fit every model once.
+def fit_on_all_sides(X: Any, X_val: Any, y: Any, y_val: Any, turn: int) -> dict[str, float]:  # noqa: ANN401, N803
+    """Fit every model once on every side, one side after the other: what is compared is near in time and memory.
 
     Parameters
     ----------
     X, X_val, y, y_val
         As `load_fits` returns them.
-    side : {"plain", "mlflow", "both"}
-        What logs: nothing; MLflow alone; MLflow and we.
-    predictions : bool
-        Whether we keep the predictions of the validation data.
+    turn : int
+        Which side comes first.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds of each fit, by ``side: name``.
+    """
+    first = turn % len(SIDES)
+    return {
+        f"{side}: {name}": seconds
+        for name in FITS
+        for side in (*SIDES[first:], *SIDES[:first])
+        for seconds in fit_all(X, X_val, y, y_val, side=side, names=(name,)).values()
+    }
+
+
+def fit_all(
+    X: Any,  # noqa: ANN401, N803
+    X_val: Any,  # noqa: ANN401, N803
+    y: Any,  # noqa: ANN401
+    y_val: Any,  # noqa: ANN401
+    *,
+    side: Side,
+    names: Collection[str] = tuple(FITS),
+) -> dict[str, float]:
+    """Fit models once.
+
+    Parameters
+    ----------
+    X, X_val, y, y_val
+        As `load_fits` returns them.
+    side : {"plain", "mlflow", "both", "both with predictions"}
+    names : collection of str
+        Of the models; all by default.
 
     Returns
     -------
@@ -74,17 +107,19 @@ def fit_all(X: Any, X_val: Any, y: Any, y_val: Any, *, side: Side, predictions: 
         Seconds of each fit.
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    is_ours = side.startswith("both")
     if side != "plain":
         mlflow.sklearn.autolog(log_models=False)
-    if side == "both":
-        lossacc_mlflow.autolog(diagnose=False, predictions="last" if predictions else None)
+    if is_ours:
+        lossacc_mlflow.autolog(diagnose=False, predictions="last" if side == "both with predictions" else None)
     seconds = {}
     try:
-        with lossacc_mlflow.validation_data(X_val, y_val) if side == "both" else nullcontext():
-            for name, estimator in FITS.items():
-                begin = seconds_run()
-                clone(estimator).fit(X, y)
-                seconds[name] = seconds_run() - begin
+        with lossacc_mlflow.validation_data(X_val, y_val) if is_ours else nullcontext():
+            for name in names:
+                estimator = clone(FITS[name])
+                begin = time.perf_counter()
+                estimator.fit(X, y)
+                seconds[name] = time.perf_counter() - begin
     finally:
         lossacc_mlflow.autolog(disable=True)
         mlflow.sklearn.autolog(disable=True)
@@ -104,7 +139,7 @@ def diagnosis_seconds(X: Any, X_val: Any, y: Any, y_val: Any) -> dict[str, float
     dict of str to float
         Seconds of each diagnosis.
     """
-    fit_all(X, X_val, y, y_val, side="both", predictions=True)
+    fit_all(X, X_val, y, y_val, side="both with predictions")
     runs = mlflow.search_runs(order_by=["attributes.start_time DESC"], max_results=len(FITS), output_format="list")
     seconds = {}
     for name, run in zip(FITS, reversed(runs), strict=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from benchmarks.logged_fits import FITS, diagnosis_seconds, fit_all, load_fits
+from benchmarks.logged_fits import FITS, SIDES, diagnosis_seconds, fit_all, fit_on_all_sides, load_fits
 from benchmarks.logged_nets import load_images, train_keras, train_torch
 from benchmarks.logged_points import by_log_metric, by_log_metrics, by_training_log, load_points, train_long
 from benchmarks.logging import PARTS, Plan
@@ -60,6 +60,18 @@ def test_sides_of_the_fits_log_what_they_say(tmp_path: Path) -> None:
     both = mlflow.search_runs(output_format="list", max_results=len(FITS))
     assert all({"train_loss", "val_loss", "train_accuracy", "val_accuracy"} <= run.data.metrics.keys() for run in both)
     assert all("training_score" in run.data.metrics for run in both)
+
+
+@pytest.mark.filterwarnings(*_QUIET)
+@pytest.mark.parametrize("turn", [0, 3])
+def test_every_fit_is_timed_on_every_side(tmp_path: Path, turn: int) -> None:
+    seconds = fit_on_all_sides(*load_fits(tmp_path, 400), turn=turn)
+    assert set(seconds) == {f"{side}: {name}" for side in SIDES for name in FITS}
+    assert next(iter(seconds)).startswith(f"{SIDES[turn]}: ")
+    runs = mlflow.search_runs(output_format="list")
+    assert len(runs) == 3 * len(FITS)
+    assert sum("val_loss" in run.data.metrics for run in runs) == 2 * len(FITS)
+    assert sum("lossacc.samples.validation" in run.data.tags for run in runs) == len(FITS)
 
 
 @pytest.mark.filterwarnings(*_QUIET)
