@@ -123,7 +123,8 @@ def measure_fits(plan: Plan) -> Part:
     text = (
         f"{n:,} training and {n // 4:,} validation samples of 20 features and 3 classes. In each of {plan.n_rounds} "
         "processes every model is fitted on every side, one after the other, and what is added is the difference "
-        "there; shown are medians. Before that, each is fitted on few samples. MLflow: "
+        "there; shown are medians. Before that, each is fitted on few samples, and before every fit garbage is "
+        "collected. MLflow: "
         "`mlflow.sklearn.autolog(log_models=False)`, into sqlite. Ours: train and validation loss and accuracy, "
         "without the diagnosis."
     )
