@@ -136,13 +136,11 @@ def _headline_curves(curves: Sequence[CurveSummary]) -> list[CurveSummary]:
 
 
 def _curve_figure(curve: CurveSummary) -> _Figure:
-    best, last = score(curve.metric, curve.smoothed_best, curve.last)
+    best, last = score(curve.metric, curve.best, curve.last)  # as `lossacc/best_*`: never worse than the end
     name = f"{curve.split} {metric_words(curve.metric)}"
     if curve.n_points == 1:
         return _Figure(name[0].upper() + name[1:], last, "a single point")
-    return _Figure(
-        f"Best {name}", best, f"at {step_words(curve.smoothed_best_step, curve.step_unit)}; {last} at the end"
-    )
+    return _Figure(f"Best {name}", best, f"at {step_words(curve.best_step, curve.step_unit)}; {last} at the end")
 
 
 def _bounds(diagnosis: Diagnosis) -> dict[str, Any] | None:

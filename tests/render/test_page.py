@@ -75,6 +75,14 @@ def test_report_says_the_verdict_first_and_everything_after_it() -> None:
     assert {header.get("scope") for header in page.all("th")} <= {"col", "row", "rowgroup"}
 
 
+def test_the_best_value_is_never_worse_than_the_last() -> None:
+    value = 0.06 + np.exp(-np.arange(60) / 6) + 0.002 * np.cos(np.pi * np.arange(60))
+    curve = make_curve("val_log_loss", value)
+    page = Reader(render_report(judge(RunData("r", "r", curves=(curve,))), {}))
+    best = int(value.argmin())
+    assert f"Best validation log loss{value[best]:.4f}at epoch {best}; {value[-1]:.4f} at the end" in page.text
+
+
 def test_names_from_a_run_never_become_markup() -> None:
     for html in (
         render_report(hostile_diagnosis(), {HOSTILE: PNG}),
