@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -574,6 +574,7 @@ def test_envelope_keeps_extremes_of_every_column_and_gaps() -> None:
 
 
 @given(st.text(max_size=300))
+@example("\uf400")  # for private use: DejaVu has a glyph for it
 @settings(max_examples=80, deadline=None)
 def test_clean_names_are_short_and_on_one_line(name: str) -> None:
     text = clean(name, 20)

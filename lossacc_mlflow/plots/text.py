@@ -59,7 +59,10 @@ def _glyphs_of(family: str, weight: str = "normal") -> frozenset[int]:
 
 
 def _drawable(character: str) -> str:
-    """Return the character, a space for a control or layout character, or □ if no font has it."""
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}:
+    """Return the character, a space for a control or layout character, or □ if no font has it or it means nothing."""
+    category = unicodedata.category(character)
+    if category in {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}:
         return " "
+    if category in {"Cn", "Co"}:
+        return "□"  # fonts have glyphs for some of them, of which nobody knows what they mean
     return character if any(ord(character) in _glyphs_of(name) for name in _families()) else "□"
