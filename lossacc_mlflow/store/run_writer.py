@@ -58,6 +58,7 @@ class RunWriter:
         self._repeats = repeats
         self._run_id, self._tracking_uri, self._steps, self._tags = run_id, tracking_uri, steps, tags
         self._accepted: set[str] = set()
+        self._written_tags: dict[str, str] = {}
         self.dropped: set[str] = set()
         self.is_second_training = self.is_stopped = False
         self.asked_at: float | None = None
@@ -118,8 +119,12 @@ class RunWriter:
             self.asked_at = None
 
     def _write_tags(self, connection: Connection, tags: Mapping[str, str]) -> None:
+        new = {key: value for key, value in tags.items() if self._written_tags.get(key) != value}
+        if not new:
+            return
         with translated(connection.uri, f"tags of run {self._run_id!r} cannot be written"):
-            connection.client.log_batch(self._run_id, tags=tag_entities(tags), synchronous=True)
+            connection.client.log_batch(self._run_id, tags=tag_entities(new), synchronous=True)
+        self._written_tags.update(new)
 
     def _write_predictions(self, judged: JudgedPredictions) -> bool:
         try:
@@ -156,7 +161,9 @@ class RunWriter:
             self.dropped.add(key)
             _log.info("lossacc: run %s has %s from another logger, as %s.", self._run_id, key, other)
         if decisions.accepted:
-            self._write_tags(connection, {CURVES_TAG: ",".join(decisions.curves)})
+            # With the other tags so far, which would else be a request of their own.
+            others = {} if self.is_second_training else dict(self._tags)
+            self._write_tags(connection, {CURVES_TAG: ",".join(decisions.curves), **others})
             self._accepted |= decisions.accepted
 
     def _write_key_by_key(self, connection: Connection, points: Points, error: StoreError) -> None:

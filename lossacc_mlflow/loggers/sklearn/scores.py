@@ -130,7 +130,9 @@ def of_margin(margin: FloatArray, *, scale: float = 1.0, zero_is_second: bool = 
         Which of two classes a margin of 0 stands for.
     """
     if margin.ndim == 2 and margin.shape[1] > 1:
-        return Answer(margin.argmax(axis=1), proba=softmax(margin * scale, axis=1))
+        # Class by class: along the long axis it takes a third of the time.
+        proba = softmax(np.ascontiguousarray((margin * scale).T), axis=0).T
+        return Answer(margin.argmax(axis=1), proba=proba)
     margin = margin.ravel()
     proba = np.empty((len(margin), 2))
     proba[:, 1] = expit(margin * scale)
