@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,34 @@ def test_points_go_in_batches(here: Tracking, monkeypatch: pytest.MonkeyPatch, f
     assert here.count_rows(run_id) == 2_500
     assert points(here, run_id, "train_loss")[7] == (7, 1 / 8)
     assert not folder.exists()
+
+
+def test_a_short_training_is_two_requests_and_later_tags_one_more(
+    here: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, list[str]]] = []
+    log_batch = MlflowClient.log_batch
+
+    def noted(self: MlflowClient, run_id: str, **content: Any) -> object:  # noqa: ANN401
+        asked.append((len(content.get("metrics", ())), [tag.key for tag in content.get("tags", ())]))
+        return log_batch(self, run_id, **content)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", noted)
+    run_id = here.new_run()
+    box = Outbox(run_id)
+    box.set_tags({"lossacc.loss": "log_loss"})
+    for step in range(3):
+        box.add(step, {"val_loss": 0.5})
+    box.set_tags({"lossacc.step_unit": "epoch"})
+    assert box.close()
+    assert asked == [(0, ["lossacc.curves", "lossacc.loss", "lossacc.step_unit"]), (3, [])]
+    box = Outbox(run_id)
+    for unit in ("epoch", "iteration", "epoch"):
+        box.set_tags({"lossacc.step_unit": unit})
+        box._step()
+    assert box.close()
+    assert asked[2:] == [(0, ["lossacc.step_unit"])] * 3
+    assert here.client.get_run(run_id).data.tags["lossacc.step_unit"] == "epoch"
 
 
 def test_of_one_step_the_last_value_counts(here: Tracking) -> None:
